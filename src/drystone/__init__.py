@@ -1,0 +1,1 @@
+"""The Bitcoin network you can hold in your hands."""

@@ -1,0 +1,1 @@
+"""The tutorial's network: its own blocks, rules, node and datagrams."""

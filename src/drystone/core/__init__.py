@@ -1,0 +1,1 @@
+"""What every core is given from outside: time and chance."""

@@ -1,0 +1,1 @@
+"""Hash-rate budgets: how a miner spends its hashes over time."""

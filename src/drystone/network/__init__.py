@@ -1,0 +1,1 @@
+"""What a user holds: a whole network, live or in virtual time."""

@@ -1,0 +1,1 @@
+"""What Bitcoin's data are, down to the byte."""

@@ -1,0 +1,1 @@
+"""Virtual time: the same cores on simulated links, replayable from a seed."""
