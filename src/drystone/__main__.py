@@ -1,0 +1,5 @@
+"""`python -m drystone`, the same as `drystone`."""
+
+from drystone.cli.main import main
+
+main()

@@ -1,0 +1,104 @@
+"""Virtual time: a heap of things to happen, a clock that jumps from one to the next.
+
+A run is a function of (scenario, seed). Nothing here knows what kind of core it drives.
+"""
+
+import heapq
+from collections.abc import Callable
+from hashlib import sha256
+
+from drystone.core.chance import Stream
+from drystone.core.time import SECOND_NS, Time
+
+UNIX_START = 1_700_000_000  # virtual unix time begins here, always
+
+Callback = Callable[[], None]
+
+
+class Trace:
+    """What happened, a line each, and a hash over it all that two runs can compare.
+
+    The lines themselves are kept only when asked for; the hash always covers every one.
+    """
+
+    def __init__(self, *, keep: bool) -> None:
+        self.lines: list[str] = []
+        self.events = 0
+        self._keep = keep
+        self._hash = sha256()
+
+    def add(self, time_ns: int, line: str) -> None:
+        """One line, stamped with virtual nanoseconds since the start."""
+        stamped = f"{time_ns} {line}"
+        self.events += 1
+        self._hash.update(stamped.encode() + b"\n")
+        if self._keep:
+            self.lines.append(stamped)
+
+    def digest(self) -> str:
+        """SHA-256 over all lines so far, in hex."""
+        return self._hash.hexdigest()
+
+
+class World:
+    """The clock, the heap, the trace and the source of chance of one simulated run.
+
+    seed: of all chance in this run. invariants: called after every event; they raise if the
+    world is not as it must be.
+    """
+
+    def __init__(self, seed: int, *, keep_trace: bool = False) -> None:
+        self.seed = seed
+        self.now_ns = 0
+        self.trace = Trace(keep=keep_trace)
+        self.invariants: list[Callback] = []
+        self._heap: list[tuple[int, int, Callback]] = []
+        self._sequence = 0  # breaks ties in time, so that equal times keep their order
+
+    def clock(self) -> Time:
+        """The present virtual instant."""
+        return Time(self.now_ns, UNIX_START + self.now_ns // SECOND_NS)
+
+    def stream(self, *labels: str | int) -> Stream:
+        """The stream of chance for one consumer: a node's name, then a purpose."""
+        return Stream(self.seed, *labels)
+
+    def at(self, time_ns: int, callback: Callback) -> None:
+        """Let something happen at a time that is not past."""
+        if time_ns < self.now_ns:
+            raise ValueError(f"{time_ns} ns is past, it is {self.now_ns} ns")
+        heapq.heappush(self._heap, (time_ns, self._sequence, callback))
+        self._sequence += 1
+
+    def after(self, delay_ns: int, callback: Callback) -> None:
+        """Let something happen after a delay."""
+        self.at(self.now_ns + delay_ns, callback)
+
+    def record(self, who: str | int, what: str) -> None:
+        """A line for the trace."""
+        self.trace.add(self.now_ns, f"{who} {what}")
+
+    def step(self) -> bool:
+        """Let the next thing happen; False if nothing is left."""
+        if not self._heap:
+            return False
+        self.now_ns, _, callback = heapq.heappop(self._heap)
+        callback()
+        for check in self.invariants:
+            check()
+        return True
+
+    def run_for(self, duration_ns: int) -> None:
+        """Let everything happen that falls into the next duration, and stand at its end."""
+        end = self.now_ns + duration_ns
+        while self._heap and self._heap[0][0] <= end:
+            self.step()
+        self.now_ns = end
+
+    def run_until(self, reached: Callable[[], bool], *, limit_ns: int) -> None:
+        """Run until a condition holds. Raises TimeoutError when limit_ns pass before it does."""
+        end = self.now_ns + limit_ns
+        while not reached():
+            if not self._heap or self._heap[0][0] > end:
+                raise TimeoutError(f"not reached within {limit_ns / SECOND_NS:g} virtual seconds")
+            self.step()
