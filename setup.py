@@ -5,14 +5,30 @@ The module is optional. Without a compiler, or without Python's headers, the ins
 """
 
 import sysconfig
+from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 # The stable ABI of CPython 3.11: one build serves every later version. Free-threaded builds have
 # no stable ABI yet, so they get an ordinary one.
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
+
+class BuildKernel(build_ext):
+    """Forgets its former result first, so that one of older source can't outlive a failed compile."""
+
+    def run(self) -> None:
+        """Build into build/lib, from where an editable install copies it into src/."""
+        for root in [self.build_lib, "src"] if self.inplace else [self.build_lib]:
+            for former in Path(root, "drystone", "kernel").glob("_native.*"):
+                if former.suffix in {".so", ".pyd"}:
+                    former.unlink()
+        super().run()
+
+
 setup(
+    cmdclass={"build_ext": BuildKernel},
     ext_modules=[
         Extension(
             "drystone.kernel._native",

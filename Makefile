@@ -1,0 +1,44 @@
+# `make up` shows the network, `make test` proves it. Both need nothing but Python 3.11 or later:
+# tools/bootstrap.sh makes .venv the first time, and again when what it was made from has changed.
+#
+#   make up ARGS="--plain"         passes arguments on (to drystone, or to pytest with `make test`)
+#   make up PYTHON=python3.13      makes .venv with that Python
+
+.PHONY: help up test lint docs bench picture clean
+
+help:
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+up: ## run a Bitcoin network here, live in this terminal
+	@sh tools/bootstrap.sh run
+	@exec .venv/bin/drystone up $(ARGS)
+
+test: ## run the tests
+	@sh tools/bootstrap.sh test
+	@exec .venv/bin/python -m pytest $(ARGS)
+
+lint: ## check format, style, types, imports and docs, as CI does
+	@sh tools/bootstrap.sh lint
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/mkdocs build --strict --quiet
+
+docs: ## build the documentation into site/
+	@sh tools/bootstrap.sh docs
+	.venv/bin/mkdocs build --strict
+
+bench: ## measure: tests/benchmarks, then hashes per second
+	@sh tools/bootstrap.sh test
+	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+	.venv/bin/drystone bench hash
+
+picture: ## draw docs/live-view.svg anew from a live run
+	@sh tools/bootstrap.sh run
+	.venv/bin/python tools/picture.py
+
+clean: ## remove .venv and everything else that was built, never a tracked file
+	rm -rf .venv build dist site src/*.egg-info src/drystone/kernel/_native*.so
+	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src tests tools docs -name __pycache__ -prune -exec rm -rf {} +
