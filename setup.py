@@ -15,8 +15,8 @@ from setuptools.command.build_ext import build_ext
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
-class BuildKernel(build_ext):
-    """Forgets its former result first, so that one of older source can't outlive a failed compile."""
+class BuildKernel(build_ext):  # type: ignore[misc]  # setuptools has no types
+    """Forgets its former result first: one of older source must not outlive a failed compile."""
 
     def run(self) -> None:
         """Build into build/lib, from where an editable install copies it into src/."""
