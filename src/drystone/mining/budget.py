@@ -81,7 +81,7 @@ class Budget:
         self._counted_ns = None
 
     def set_rate(self, hashes_per_s: int | None, now_ns: int) -> None:
-        """Change the rate from now on; the time since the last slice still counts at the old one."""
+        """Change the rate; the time since the last slice still counts at the old one."""
         self._count(now_ns)
         if not self._hashes_per_s:
             self._counted_ns = None  # there were no slices: begin

@@ -18,7 +18,7 @@ class Range:
     count: int = NONCES
 
     def __post_init__(self) -> None:
-        if not (0 <= self.start and 1 <= self.count and self.start + self.count <= NONCES):
+        if self.start < 0 or self.count < 1 or self.start + self.count > NONCES:
             raise ValueError(f"not a range of 32-bit nonces: {self.count} from {self.start}")
 
 

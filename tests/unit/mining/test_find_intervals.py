@@ -29,7 +29,7 @@ CRITICAL = 1.95 / math.sqrt(FINDS)
 
 def find_times(node: str, finds: int = FINDS, hashes_per_s: int = HASHES_PER_S) -> list[float]:
     """When a node finds its solutions, in seconds; after each it goes on with a new header."""
-    budget = Budget(hashes_per_s, Stream(2024, "pace", node))
+    budget = Budget(hashes_per_s, Stream(1, node))
     found: list[float] = []
     now, ranges = 0, Ranges([header(node, 0)])
     while len(found) < finds:
@@ -48,7 +48,7 @@ def find_times(node: str, finds: int = FINDS, hashes_per_s: int = HASHES_PER_S) 
 
 
 def header(node: str, number: int) -> Range:
-    return Range(f"{node}/{number}".encode().ljust(80, b"\0"))
+    return Range(f"{node}, find {number}".encode().ljust(80, b"\0"))
 
 
 def intervals(times: Sequence[float]) -> list[float]:
