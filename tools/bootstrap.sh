@@ -6,7 +6,7 @@
 #
 #   .venv/made         the folder and the Python it was made for; written once venv and pip are there
 #   .venv/unfinished   there while pip works; found later, it means that pip was interrupted
-#   .venv/for-run      what was installed: checksums of the files that decide it (also for-test, ...)
+#   .venv/for-run      what was installed: checksums of the files that decide it (so too for-test, ...)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,8 @@ case ${1:-} in
     lint) extras='[lint,test,docs]'; serves='run test docs lint'; duration='about 40 s' ;;
     *) die 'usage: sh tools/bootstrap.sh run|test|docs|lint' ;;
 esac
-inputs=$(cksum pyproject.toml setup.py src/drystone/kernel/*.[ch] 2>/dev/null) || true
+# A compiler that came or went counts too: it decides whether the native kernel is built.
+inputs=$(cksum pyproject.toml setup.py src/drystone/kernel/*.[ch] 2>/dev/null; command -v cc) || true
 
 # A .venv is sound for one folder (its scripts name it) and one Python (3.12 does not see what 3.11 installed).
 # Whoever says PYTHON= means that one, to the last digit.
@@ -42,7 +43,7 @@ find_python() {
         python=${python:-$candidate}
         if has ensurepip "$candidate"; then python=$candidate; return; fi
     done
-    [ -n "$python" ] || die "needs Python 3.11 or later, and none of these is: $* (name yours: make PYTHON=...)"
+    [ -n "$python" ] || die "needs Python 3.11 or later; tried $*; name yours as in: make up PYTHON=/path/to/python3"
 }
 has() { "$2" -c "import venv, $1" </dev/null >/dev/null 2>&1; }
 
