@@ -91,6 +91,19 @@ def line(hashes_per_s: int | None, threads: int, seconds: float, bare: float) ->
     )
 
 
+def slowest_cancel_ms(threads: int) -> float:
+    """From cancelling to the moment at which all threads have come back, the worst of fifty."""
+    slowest = 0
+    for _ in range(50):
+        miner = Miner(Budget(None, Stream(1)), threads=threads)
+        miner.start(Job(NEVER, tuple(Range(header) for header in HEADERS)))
+        time.sleep(0.1)
+        began = time.monotonic_ns()
+        miner.close()
+        slowest = max(slowest, time.monotonic_ns() - began)
+    return slowest / 1e6
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,6 +116,7 @@ def main() -> None:
         for hashes_per_s in BUDGETS:
             print(line(hashes_per_s, threads, options.seconds, bare), flush=True)
         print(f"{threads:>7} {'bare kernel':>12} {bare:>14,.1f}")
+        print(f"{threads:>7} slowest of 50 cancellations: {slowest_cancel_ms(threads):.1f} ms")
 
 
 if __name__ == "__main__":

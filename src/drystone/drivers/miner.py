@@ -37,7 +37,7 @@ class _Run:
     ranges: Ranges
     pieces_out: int = 0  # taken by a thread that has not come back yet
     cancel: Cancel = field(default_factory=Cancel)
-    future: "Future[Found | None]" = field(default_factory=Future)
+    future: Future[Found | None] = field(default_factory=Future)
 
     def end(self, found: Found | None) -> None:
         """Say how it came out, unless that has been said, or the job was cancelled."""
@@ -88,7 +88,7 @@ class Miner:
         """The budget's rate: None has no limit, 0 stands still."""
         return self._budget.hashes_per_s
 
-    def start(self, job: Job) -> "Future[Found | None]":
+    def start(self, job: Job) -> Future[Found | None]:
         """Search a job in place of the one before, which is cancelled.
 
         The future tells the solution, or None when all ranges were searched in vain, or the error

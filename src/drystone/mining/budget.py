@@ -46,9 +46,9 @@ class Budget:
 
     @property
     def due_ns(self) -> int | None:
-        """When the next slice is due, in monotonic time, known once `take` has been called.
+        """When the next slice is due, in monotonic time; ask after `take` has returned 0.
 
-        None if no slice will come before the rate is changed.
+        None at rate 0: no slice comes before the rate is changed. Without a limit there are none.
         """
         return self._due_ns if self._hashes_per_s else None
 

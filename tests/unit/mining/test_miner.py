@@ -189,7 +189,7 @@ def test_a_callback_can_start_the_next_job() -> None:
     ended = threading.Event()
     nonces: list[int] = []
 
-    def go_on(future: "Future[Found | None]") -> None:
+    def go_on(future: Future[Found | None]) -> None:
         found = future.result()
         assert found is not None
         nonces.append(found.nonce)
