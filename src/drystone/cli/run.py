@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import click
@@ -16,33 +17,35 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
     """Run the work. SIGINT (Ctrl-C) and SIGTERM end it and are no error.
 
-    The first signal ends it, further ones are ignored until it has ended: impatience must not
-    cost the summary. A failure inside its task groups comes out as itself, not as a group.
+    The first signal ends it. Further ones are ignored from then to the end of the process, which
+    is near: impatience must cost neither the summary nor the exit status. A failure inside its
+    task groups comes out as itself, not as a group.
     """
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
         asyncio.run(_interruptible(work))
     except BaseExceptionGroup as group:
         raise _first(group) from group
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+    stopped = False
 
-    def stop() -> None:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_IGN)
-        task.cancel()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            loop.call_soon_threadsafe(task.cancel)
 
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop)
-    with suppress(asyncio.CancelledError):
-        await task
+    # Not the loop's own handlers: taking those away lets the default, death, in for a moment.
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stopped else handler)
 
 
 def _first(error: BaseException) -> BaseException:
