@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO, cast
 
 import click
 
@@ -15,6 +16,7 @@ from drystone.classic.node import NONCES_PER_TURN, Node
 from drystone.cli.main import HELP
 from drystone.cli.run import run_until_interrupted, say
 from drystone.cli.summary import summary_lines
+from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
 from drystone.kernel import native_available
 from drystone.network.classic.board import Board
@@ -64,7 +66,7 @@ _port_argument = click.argument("port", type=click.IntRange(1, 65535))
 
 @click.group(context_settings=HELP)
 def classic() -> None:
-    r"""The tutorial's network, byte for byte on the wire.
+    """The tutorial's network, byte for byte on the wire.
 
     Each node alternates: it listens for a second, then tries 1,000 nonces; it replaces its chain
     by a longer valid one. The whole chain travels in one UDP datagram. Three terminals make a
@@ -77,7 +79,7 @@ def classic() -> None:
 
     `drystone classic up` runs all three in one terminal. NODE_IP (default 127.0.0.1) and
     NODE_PORTS (default 7000,8000,9000) come from the environment or a .env file.
-    """
+    """  # noqa: D301  \b is click's sign, a real backspace: don't fill the next paragraph
 
 
 @classic.command()
@@ -127,11 +129,11 @@ def up(listen_s: float, nonces: int, *, plain: bool) -> None:
     speak UDP on NODE_IP. When standard output is no terminal, --plain is implied. Ctrl-C ends it
     with a summary.
     """
-    places = read_places(Path.cwd())
+    places = read_places(_here())
     cores = [
         Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces) for port in places.ports
     ]
-    if plain or not sys.stdout.isatty():
+    if plain or not _is_terminal(cast("TextIO | None", sys.stdout)):
         _run_plain(cores, places)
     else:
         _run_with_view(cores, places)
@@ -204,9 +206,21 @@ def _bind_all(
 
 
 def _places_for(port: int) -> Places:
-    places = read_places(Path.cwd())
+    places = read_places(_here())
     places.check_port(port)
     return places
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is gone; change into one that exists") from None
+
+
+def _is_terminal(out: TextIO | None) -> bool:
+    """Whether output can be a live view. None: it was closed before we began."""
+    return out is not None and out.isatty()
 
 
 def _introduce(command: str, port: int, places: Places) -> None:

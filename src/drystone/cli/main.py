@@ -1,5 +1,6 @@
 """The `drystone` command: finds the subcommand, turns mistakes into one line and a status."""
 
+import errno
 import importlib
 import os
 import sys
@@ -73,9 +74,20 @@ def main() -> NoReturn:
         sys.exit(INTERRUPT_STATUS)
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does: nothing to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _complain(f"drystone: can't write the output: {error.strerror}")
+        _forget_output()
+        sys.exit(USAGE_STATUS)
     sys.exit(0)
+
+
+def _forget_output() -> None:
+    """Send what is still buffered nowhere, so that ending doesn't fail in its turn."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _one_line(text: str) -> str:

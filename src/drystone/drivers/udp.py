@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import cast
 
 from drystone.core.errors import UserError
@@ -20,21 +21,21 @@ def bind_udp(ip_address: str, port: int) -> socket.socket:
 
     Raises UserError with the reason and the way out.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.bind((ip_address, port))
-    except OSError as error:
-        sock.close()
-        if isinstance(error, socket.gaierror):
-            why = "no such IPv4 address"
-        else:
-            why = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        raise UserError(f"can't listen on UDP {ip_address}:{port}: {why}") from None
-    except UnicodeError:  # a name that can't be one, such as a label of over 63 characters
-        sock.close()
-        raise UserError(f"can't listen on UDP {ip_address!r}: no such IPv4 address") from None
-    sock.setblocking(False)
-    return sock
+    with ExitStack() as undo:
+        try:
+            sock = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            sock.bind((ip_address, port))
+        except OSError as error:
+            if isinstance(error, socket.gaierror):
+                why = "no such IPv4 address"
+            else:
+                why = _REASONS.get(error.errno or 0, error.strerror or str(error))
+            raise UserError(f"can't listen on UDP {ip_address}:{port}: {why}") from None
+        except (TypeError, ValueError):  # what no name can have: a zero byte, a label of over 63
+            raise UserError(f"can't listen on UDP {ip_address!r}: no such IPv4 address") from None
+        sock.setblocking(False)
+        undo.pop_all()
+        return sock
 
 
 class UdpEndpoint(asyncio.DatagramProtocol):

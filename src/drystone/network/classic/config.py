@@ -60,7 +60,7 @@ def _parse_ports(text: str) -> tuple[int, ...]:
 
 def _read_dotenv(folder: Path) -> dict[str, str]:
     """The settings in the nearest `.env`, from the folder upward; none if there is no such file."""
-    path = next((p / DOTENV for p in (folder, *folder.parents) if (p / DOTENV).exists()), None)
+    path = next((p / DOTENV for p in (folder, *folder.parents) if _is_there(p / DOTENV)), None)
     if path is None:
         return {}
     try:
@@ -70,6 +70,13 @@ def _read_dotenv(folder: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise UserError(f"can't read {path}: not a text file; mend it or take it away") from None
     return _parse_dotenv(text, path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above us that we may not look into
+        return False
 
 
 def _parse_dotenv(text: str, path: Path) -> dict[str, str]:
