@@ -46,7 +46,7 @@ class State(Enum):
     """Where a node is in its turn."""
 
     LISTENING = "listening"
-    SEARCHING = "searching"
+    SEARCHING = "mining"
     SLEEPING = "sleeping"
 
 

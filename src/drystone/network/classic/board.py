@@ -76,6 +76,7 @@ class Board:
             case Tried(_, count):
                 tally.hashes += count
                 tally.turns.append((now.mono_ns, count))
+                self._forget_old_turns(tally, now)
                 return  # too many of these for the list of events
             case Created(block, chain):
                 tally.created += 1
@@ -99,6 +100,11 @@ class Board:
         after_s = (now.mono_ns - self._begin(now)) / SECOND_NS
         self.events.append(Happened(after_s, port, line))
 
+    @staticmethod
+    def _forget_old_turns(tally: Tally, now: Time) -> None:
+        while tally.turns and tally.turns[0][0] < now.mono_ns - RATE_WINDOW_NS:
+            tally.turns.popleft()
+
     def _begin(self, now: Time) -> int:
         if self._start_ns is None:
             self._start_ns = now.mono_ns
@@ -106,9 +112,8 @@ class Board:
 
     def hash_rate(self, port: int, now: Time) -> float:
         """Nonces per second that the node has tried over the last ten seconds."""
+        self._forget_old_turns(self.tallies[port], now)
         turns = self.tallies[port].turns
-        while turns and turns[0][0] < now.mono_ns - RATE_WINDOW_NS:
-            turns.popleft()
         if not turns or self._start_ns is None:
             return 0.0
         window_ns = min(RATE_WINDOW_NS, max(now.mono_ns - self._start_ns, SECOND_NS))
