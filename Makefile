@@ -19,11 +19,9 @@ test: ## run the tests
 
 lint: ## check format, style, types, imports and docs, as CI does
 	@sh tools/bootstrap.sh lint
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-	.venv/bin/mkdocs build --strict --quiet
+	@status=0; for check in "ruff format --check ." "ruff check ." mypy "lint-imports --no-logo" \
+		"mkdocs build --strict --quiet"; do \
+		echo "$$check"; .venv/bin/$$check || status=1; done; exit $$status
 
 docs: ## build the documentation into site/
 	@sh tools/bootstrap.sh docs
@@ -32,6 +30,7 @@ docs: ## build the documentation into site/
 bench: ## measure: tests/benchmarks, then hashes per second
 	@sh tools/bootstrap.sh test
 	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+	for script in tests/benchmarks/bench_*.py; do .venv/bin/python "$$script" || exit; done
 	.venv/bin/drystone bench hash
 
 picture: ## draw docs/live-view.svg anew from a live run
