@@ -29,7 +29,7 @@ class Stream:
     """
 
     def __init__(self, seed: int, *labels: str | int) -> None:
-        named = "/".join([str(seed), *map(str, labels)])
+        named = "/".join([str(seed), *map(_escaped, labels)])
         self._key = sha256(named.encode()).digest()
         self._counter = 0
         self._words: list[int] = []
@@ -57,3 +57,8 @@ class Stream:
     def happens(self, probability: float) -> bool:
         """True with the given probability, 0 to 1, to within 2^-53."""
         return self.word() >> 11 < probability * (1 << 53)
+
+
+def _escaped(label: str | int) -> str:
+    """A label without a bare slash, so that ("a/b") and ("a", "b") name different streams."""
+    return str(label).replace("\\", "\\\\").replace("/", "\\/")
