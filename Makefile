@@ -40,4 +40,4 @@ picture: ## draw docs/live-view.svg anew from a live run
 clean: ## remove .venv and everything else that was built, never a tracked file
 	rm -rf .venv build dist site src/*.egg-info src/drystone/kernel/_native*.so
 	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find src tests tools docs -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
