@@ -19,7 +19,7 @@ from drystone.mining.ranges import Range, Ranges
 
 EXPECTED_HASHES = 256
 TARGET = (1 << 256) // EXPECTED_HASHES - 1
-HASHES_PER_S = 128
+HASHES_PER_S = 256
 MEAN_S = EXPECTED_HASHES / HASHES_PER_S
 FINDS = 2000
 
