@@ -1,0 +1,161 @@
+"""A core in real time: one queue, bounded, and wake-ups that no flood delays."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from drystone.core.time import SECOND_NS, Time
+from drystone.drivers.clock import system_clock
+from drystone.drivers.host import QUEUE_EVENTS, LiveHost
+
+PATIENCE_S = 20.0
+
+
+class Recorder:
+    """A core that notes what it is handed and answers with it."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def handle(self, event: str, now: Time) -> list[str]:
+        self.seen.append(event)
+        return [event, event.upper()]
+
+
+class Stage:
+    """A host with a recorder on it, run until a condition holds."""
+
+    def __init__(self, on_perform: Callable[["Stage", str], None] | None = None) -> None:
+        self.core = Recorder()
+        self.performed: list[str] = []
+        self._on_perform = on_perform
+        self._changed = asyncio.Event()
+        self.host: LiveHost[str, str] = LiveHost(self.core, self._perform, wake="wake")
+
+    def _perform(self, action: str) -> None:
+        self.performed.append(action)
+        if self._on_perform:
+            self._on_perform(self, action)
+        self._changed.set()
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            self._changed.clear()
+            await self._changed.wait()
+
+
+def play(stage: Stage, *parts: Coroutine[None, None, None]) -> None:
+    """Serve the stage's core until all parts are done."""
+
+    async def all_of_it() -> None:
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(stage.host.run())
+            for part in parts:
+                await part
+            serving.cancel()
+
+    asyncio.run(all_of_it())
+
+
+def test_a_core_is_woken_first_and_its_actions_are_performed_in_order() -> None:
+    stage = Stage()
+    stage.host.offer("a")
+    stage.host.offer("b")
+    play(stage, stage.until(lambda: len(stage.performed) == 6))
+    assert stage.performed == ["wake", "WAKE", "a", "A", "b", "B"]
+
+
+def test_a_queue_holds_so_many_events_and_what_is_offered_beyond_is_lost() -> None:
+    stage = Stage()
+    taken = [stage.host.offer(str(n)) for n in range(QUEUE_EVENTS + 10)]
+    assert taken == [True] * QUEUE_EVENTS + [False] * 10
+    play(stage, stage.until(lambda: len(stage.core.seen) == QUEUE_EVENTS + 1))
+    assert stage.core.seen == ["wake", *map(str, range(QUEUE_EVENTS))]
+
+
+def test_what_is_posted_waits_for_room_and_is_never_lost() -> None:
+    stage = Stage()
+    while stage.host.offer("x"):
+        pass
+    play(stage, stage.host.post("posted"), stage.until(lambda: "posted" in stage.core.seen))
+    assert stage.core.seen == ["wake", *["x"] * QUEUE_EVENTS, "posted"]
+
+
+def test_a_core_is_woken_when_it_asked_and_not_before() -> None:
+    woken_at: list[int] = []
+
+    def on_perform(stage: Stage, action: str) -> None:
+        if action == "wake":
+            woken_at.append(system_clock().mono_ns)
+            stage.host.wake_at(woken_at[0] + len(woken_at) * SECOND_NS // 50)
+
+    stage = Stage(on_perform)
+    play(stage, stage.until(lambda: len(woken_at) == 4))
+    late_ns = [at - woken_at[0] - n * SECOND_NS // 50 for n, at in enumerate(woken_at)]
+    assert all(late >= 0 for late in late_ns)
+
+
+def test_only_the_latest_wake_up_asked_for_counts() -> None:
+    def on_perform(stage: Stage, action: str) -> None:
+        if action == "begin":
+            stage.host.wake_at(0)
+            stage.host.wake_at(system_clock().mono_ns + 3600 * SECOND_NS)
+
+    stage = Stage(on_perform)
+    stage.host.offer("begin")
+    stage.host.offer("end")
+    play(stage, stage.until(lambda: "end" in stage.core.seen))
+    assert stage.core.seen == ["wake", "begin", "end"]
+
+
+def test_a_due_wake_up_goes_before_what_waits_in_the_queue() -> None:
+    def on_perform(stage: Stage, action: str) -> None:
+        if action == "first":
+            stage.host.wake_at(system_clock().mono_ns)
+
+    stage = Stage(on_perform)
+    for event in ("first", "second", "third"):
+        stage.host.offer(event)
+    play(stage, stage.until(lambda: "third" in stage.core.seen))
+    assert stage.core.seen == ["wake", "first", "wake", "second", "third"]
+
+
+def test_wake_ups_and_posts_get_through_a_flood_that_never_ends() -> None:
+    def on_perform(stage: Stage, action: str) -> None:
+        if stage.core.seen == ["wake"]:
+            stage.host.wake_at(system_clock().mono_ns + SECOND_NS // 50)
+
+    stage = Stage(on_perform)
+
+    async def flood() -> None:
+        while True:
+            for _ in range(50):
+                stage.host.offer("flood")
+            await asyncio.sleep(0)
+
+    async def in_the_flood() -> None:
+        flooding = asyncio.create_task(flood())
+        await stage.host.post("posted")
+        await stage.until(lambda: stage.core.seen.count("wake") == 2)
+        await stage.until(lambda: "posted" in stage.core.seen)
+        flooding.cancel()
+
+    play(stage, in_the_flood())
+    assert stage.core.seen.count("flood") > 50
+
+
+def test_an_error_in_the_core_ends_the_host() -> None:
+    class Broken:
+        def handle(self, event: str, now: Time) -> list[str]:
+            raise RuntimeError("broken core")
+
+    host: LiveHost[str, str] = LiveHost(Broken(), lambda _: None, wake="wake")
+    with pytest.raises(RuntimeError, match="broken core"):
+        asyncio.run(asyncio.wait_for(host.run(), PATIENCE_S))
+
+
+def test_the_systems_clock_reads_monotonic_nanoseconds_and_unix_seconds() -> None:
+    first, second = system_clock(), system_clock()
+    assert second.mono_ns >= first.mono_ns
+    assert first.unix_s > 1_700_000_000
