@@ -18,8 +18,9 @@ from typing import NamedTuple
 from drystone.core.chance import Stream
 from drystone.core.time import SECOND_NS
 from drystone.drivers.miner import Miner
-from drystone.kernel import search
+from drystone.kernel import Cancel, search
 from drystone.mining.budget import Budget
+from drystone.mining.pace import TURN_NS
 from drystone.mining.ranges import Job, Range
 
 BUDGETS = (10, 100, 1000, 6554, 10**5, 10**6)
@@ -113,6 +114,27 @@ def unlimited(threads: int, seconds: float) -> None:
     print(f"{threads:>7} {'':>12} {100 * lost:.2f} % fewer hashes per second of the processor")
 
 
+def turn_cost_us() -> float:
+    """What a thread does between two searches, with a search that does nothing."""
+    turns = 0
+
+    def no_search(
+        header: bytes,
+        target: int,
+        start: int,
+        count: int,
+        *,
+        cancel: Cancel,
+    ) -> None:
+        nonlocal turns
+        turns += 1
+
+    with Miner(Budget(None, Stream(1)), search=no_search) as miner:
+        miner.start(Job(NEVER, tuple(Range(header) for header in HEADERS) * 10_000))
+        time.sleep(1)
+    return 1e6 / turns
+
+
 def report(threads: int, name: str, done: Measured, wanted: float, gap: str = "") -> None:
     """One line of the table."""
     rate = done.hashes * SECOND_NS / done.wall_ns
@@ -145,6 +167,7 @@ def main() -> None:
             paced(hashes_per_s, threads, options.seconds)
         unlimited(threads, options.seconds)
         print(f"{threads:>7} slowest of 50 cancellations: {slowest_cancel_ms(threads):.1f} ms")
+    print(f"between two searches of {TURN_NS / 1e6:.0f} ms: {turn_cost_us():.1f} us")
 
 
 if __name__ == "__main__":
