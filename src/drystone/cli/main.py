@@ -60,9 +60,7 @@ def drystone() -> None:
 def main() -> NoReturn:
     """Entry point. Exit status: 0, 1 for a failure, 2 for a user's mistake, 130 after Ctrl-C."""
     try:
-        drystone.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        _run()
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "drystone"
         _complain(f"{path}: {_one_line(error.format_message())} See `{path} --help`.")
@@ -83,6 +81,13 @@ def main() -> NoReturn:
         _forget_output()
         sys.exit(USAGE_STATUS)
     sys.exit(0)
+
+
+def _run() -> None:
+    try:
+        drystone.main(prog_name="drystone", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
 
 
 def _forget_output() -> None:
