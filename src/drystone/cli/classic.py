@@ -95,9 +95,12 @@ def node(port: int, listen_s: float, nonces: int) -> None:
     places = _places_for(port)
     core = Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces)
     live = LiveNode(core, port, places, _print_lines, _print_trouble)
-    _introduce("node", port, places)
-    _warn_if_slow()
-    run_until_interrupted(run_nodes([live], apart_s=0))
+
+    def announce() -> None:
+        _introduce("node", port, places)
+        _warn_if_slow()
+
+    run_until_interrupted(run_nodes([live], apart_s=0), announce=announce)
     say(f"ended at block {core.chain.height}: {core.chain.tip_hash.hex()}", err=True)
 
 
@@ -112,8 +115,9 @@ def hello(port: int, listen_s: float) -> None:
     places = _places_for(port)
     core = Hello(port, places.ports, _System(), listen_ns=_ns(listen_s))
     live = LiveNode(core, port, places, _print_lines, _print_trouble)
-    _introduce("hello", port, places)
-    run_until_interrupted(run_nodes([live], apart_s=0))
+    run_until_interrupted(
+        run_nodes([live], apart_s=0), announce=lambda: _introduce("hello", port, places)
+    )
 
 
 @click.command(context_settings=HELP)
@@ -149,12 +153,14 @@ def _run_plain(cores: list[Node], places: Places) -> None:
         board.observe(port, told, now)
         _print_prefixed(port, told)
 
+    def announce() -> None:
+        say(f"drystone: {_what(places)}", err=True)
+        say(f"next: {_NEXT}", err=True)
+        _warn_if_slow()
+
     nodes = _bind_all(cores, places, observe, _print_prefixed_trouble)
-    say(f"drystone: {_what(places)}", err=True)
-    say(f"next: {_NEXT}", err=True)
-    _warn_if_slow()
     began = time.monotonic()
-    run_until_interrupted(run_nodes(nodes, apart_s=START_APART_S))
+    run_until_interrupted(run_nodes(nodes, apart_s=START_APART_S), announce=announce)
     for line in summary_lines(board, time.monotonic() - began):
         say(line, err=True)
 
@@ -163,14 +169,15 @@ def _run_with_view(cores: list[Node], places: Places) -> None:
     # Rich takes a while to import: only who looks at the view waits for it.
     from drystone.cli.view import watch  # noqa: PLC0415
 
+    def announce() -> None:
+        say(f"drystone: {_what(places)}")
+        _warn_if_slow()
+
     board = Board(cores)
     nodes = _bind_all(cores, places, board.observe, board.note_trouble)
-    say(f"drystone: {_what(places)}")
-    _warn_if_slow()
+    work = run_nodes(nodes, apart_s=START_APART_S)
     began = time.monotonic()
-    run_until_interrupted(
-        watch(board, run_nodes(nodes, apart_s=START_APART_S), title=_what(places), hint=_NEXT)
-    )
+    run_until_interrupted(watch(board, work, title=_what(places), hint=_NEXT), announce=announce)
     for line in summary_lines(board, time.monotonic() - began):
         say(line)
 

@@ -4,7 +4,7 @@ import errno
 import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -72,13 +72,13 @@ def main() -> NoReturn:
         sys.exit(INTERRUPT_STATUS)
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does: nothing to say, and nobody to say it to.
-        _forget_output()
+        forget_output(sys.stdout)
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         _complain(f"drystone: can't write the output: {error.strerror}")
-        _forget_output()
+        forget_output(sys.stdout)
         sys.exit(USAGE_STATUS)
     sys.exit(0)
 
@@ -90,9 +90,9 @@ def _run() -> None:
         click.echo(error.format_message())
 
 
-def _forget_output() -> None:
+def forget_output(stream: TextIO) -> None:
     """Send what is still buffered nowhere, so that ending doesn't fail in its turn."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _one_line(text: str) -> str:

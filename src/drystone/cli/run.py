@@ -2,32 +2,36 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 import click
 
+from drystone.cli.main import forget_output
 from drystone.core.errors import UserError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+def run_until_interrupted(work: Coroutine[Any, Any, None], *, announce: Callable[[], None]) -> None:
     """Run the work. SIGINT (Ctrl-C) and SIGTERM end it and are no error.
+
+    announce: says that it runs. Whoever reads that can end it: the signals are heeded by then.
 
     The first signal ends it. Further ones are ignored from then to the end of the process, which
     is near: impatience must cost neither the summary nor the exit status. A failure inside its
     task groups comes out as itself, not as a group.
     """
     try:
-        asyncio.run(_interruptible(work))
+        asyncio.run(_interruptible(work, announce))
     except BaseExceptionGroup as group:
         raise _first(group) from group
 
 
-async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+async def _interruptible(work: Coroutine[Any, Any, None], announce: Callable[[], None]) -> None:
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     stopped = False
@@ -41,6 +45,7 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
     # Not the loop's own handlers: taking those away lets the default, death, in for a moment.
     before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
+        announce()
         with suppress(asyncio.CancelledError):
             await task
     finally:
@@ -61,4 +66,5 @@ def say(line: str, *, err: bool = False) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        forget_output(sys.stderr if err else sys.stdout)
         raise UserError(f"can't write the output: {error.strerror}") from None

@@ -10,7 +10,7 @@ _BIG = Struct(">I").pack
 _SLICE = 1 << 12  # nonces between looks at the cancel flag: about 4 ms
 
 
-def search(
+def search(  # noqa: PLR0917
     layout: Layout, header: bytes, target: int, start: int, count: int, flag: bytearray
 ) -> int:
     """The lowest counter that meets the target, or -1. Arguments as in `drystone.kernel.search`.

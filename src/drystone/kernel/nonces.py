@@ -42,7 +42,7 @@ def native_available() -> bool:
 
 def variants() -> tuple[str, ...]:
     """The names of the variants usable on this machine, fastest first; the last is `python`."""
-    return (*(_native.variants() if _native else ()), PYTHON)
+    return (*(_native.variants() if native_available() else ()), PYTHON)
 
 
 _USABLE = variants()

@@ -1,7 +1,7 @@
 """Help: what there is to type, with the defaults that count."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -80,8 +80,9 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
     assert outcome.out.split()[-1] == version("drystone")
 
 
-def interrupt_at_once(work: Coroutine[None, None, None]) -> None:
+def interrupt_at_once(work: Coroutine[None, None, None], *, announce: Callable[[], None]) -> None:
     async def begin_and_cancel() -> None:
+        announce()
         task = asyncio.create_task(work)
         await asyncio.sleep(0)
         task.cancel()
