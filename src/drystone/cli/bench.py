@@ -113,11 +113,15 @@ def _rate_alone(header: bytes, name: str, seconds: float) -> float:
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error, where that is a terminal."""
-    stderr = click.get_text_stream("stderr")
-    with click.progressbar(length=total, label="measuring", file=stderr) as bar:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("measuring", total=total)
 
         def advance() -> None:
-            bar.update(1)
+            bar.advance(task)
 
         yield advance
 
