@@ -18,7 +18,7 @@ from drystone.cli.run import run_until_interrupted, say
 from drystone.cli.summary import summary_lines
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
-from drystone.kernel import native_available
+from drystone.kernel import VariantUnavailable, chosen_variant, native_available
 from drystone.network.classic.board import Board
 from drystone.network.classic.config import Places, read_places
 from drystone.network.classic.live import LiveNode, run_nodes
@@ -92,6 +92,7 @@ def node(port: int, listen_s: float, nonces: int) -> None:
     Standard output has the tutorial's lines and no others; why a chain was ignored goes to
     standard error. PORT is one of NODE_PORTS. Ctrl-C ends it.
     """
+    _check_kernel()
     places = _places_for(port)
     core = Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces)
     live = LiveNode(core, port, places, _print_lines, _print_trouble)
@@ -133,6 +134,7 @@ def up(listen_s: float, nonces: int, *, plain: bool) -> None:
     speak UDP on NODE_IP. When standard output is no terminal, --plain is implied. Ctrl-C ends it
     with a summary.
     """
+    _check_kernel()
     places = read_places(_here())
     cores = [
         Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces) for port in places.ports
@@ -239,6 +241,14 @@ def _introduce(command: str, port: int, places: Places) -> None:
     )
     also = f"in another terminal `drystone classic {command} {others[0]}`; " if others else ""
     say(f"next: {also}Ctrl-C ends this one", err=True)
+
+
+def _check_kernel() -> None:
+    """Raises UserError if the environment asks for a variant that this machine hasn't."""
+    try:
+        chosen_variant()
+    except VariantUnavailable as error:
+        raise UserError(str(error)) from None
 
 
 def _warn_if_slow() -> None:

@@ -133,6 +133,14 @@ def test_a_command_line_that_makes_no_sense(
     assert line.endswith(" --help`.")
 
 
+@pytest.mark.parametrize("arguments", [("classic", "node", 7000), ("classic", "up"), ("up",)])
+def test_a_kernel_variant_that_there_is_not(
+    tmp_path: Path, arguments: tuple[str | int, ...]
+) -> None:
+    line = complaint(*arguments, cwd=tmp_path, DRYSTONE_KERNEL="abacus")
+    assert line.startswith("drystone: no kernel variant 'abacus' (DRYSTONE_KERNEL) here; ")
+
+
 def test_a_mistake_is_one_line_and_status_2_in_a_process_of_its_own(tmp_path: Path) -> None:
     ended = subprocess.run(
         command("classic", "node", 7001),
