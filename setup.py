@@ -4,6 +4,7 @@ The module is optional. Without a compiler, or without Python's headers, the ins
 `drystone.kernel` searches in pure Python.
 """
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -34,6 +35,8 @@ setup(
             "drystone.kernel._native",
             sources=["src/drystone/kernel/_native.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+            # Pythons are often built with -g, which makes the module four times as big.
+            extra_compile_args=["-g0"] if os.name == "posix" else [],
             py_limited_api=ABI3,
             optional=True,
         )

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 VECTOR_TESTS = "tests/vectors"
@@ -47,12 +48,12 @@ class Case:
 
 
 def folder_of(module: str) -> str:
-    """Cut "tests.unit.chain.test_undo.TestClass" down to "tests/unit/chain"."""
-    folders: list[str] = []
-    for part in module.split("."):
-        if part.startswith(("test_", "Test")):
-            break
-        folders.append(part)
+    """Return "tests/unit/chain" for "tests.unit.chain.test_undo.TestA", "docs" for "docs.page.md"."""
+    parts = module.split(".")
+    if parts[-1] == "md":
+        folders = parts[:-2]
+    else:
+        folders = list(takewhile(lambda part: not part.startswith(("test_", "Test")), parts))
     return "/".join(folders) or "."
 
 
