@@ -48,7 +48,7 @@ class Case:
 
 
 def folder_of(module: str) -> str:
-    """Return "tests/unit/chain" for "tests.unit.chain.test_undo.TestA", "docs" for "docs.page.md"."""
+    """Return tests/unit/chain for tests.unit.chain.test_undo.TestA, and docs for docs.page.md."""
     parts = module.split(".")
     if parts[-1] == "md":
         folders = parts[:-2]
