@@ -1,6 +1,7 @@
 """`drystone classic`: the tutorial's network."""
 
 import math
+import os
 import random
 import sys
 import time
@@ -229,6 +230,8 @@ def _here() -> Path:
 
 def _is_terminal(out: TextIO | None) -> bool:
     """Whether output can be a live view. None: it was closed before we began."""
+    if os.environ.get("TERM") in {"dumb", "unknown"}:  # it can't move its cursor
+        return False
     return out is not None and out.isatty()
 
 

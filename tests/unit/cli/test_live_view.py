@@ -92,6 +92,17 @@ def test_plain_output_in_a_terminal_has_no_escape_sequences(tmp_path: Path) -> N
         assert "\x1b" not in terminal.raw
 
 
+@pytest.mark.parametrize("kind", ["dumb", "unknown"])
+def test_a_terminal_that_can_not_move_its_cursor_gets_plain_lines(
+    tmp_path: Path, kind: str
+) -> None:
+    ports = free_udp_ports(3)
+    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, env={"TERM": kind}) as terminal:
+        terminal.wait_until(lambda text: f"{ports[0]} TRY up to 0..." in text, why="a plain line")
+        terminal.press(CTRL_C)
+        assert terminal.wait() == 0
+
+
 def test_a_mistake_in_a_terminal_is_one_line_and_no_view(tmp_path: Path) -> None:
     with Terminal("up", cwd=tmp_path, ports=(1, 1)) as terminal:
         assert terminal.wait() == 2
