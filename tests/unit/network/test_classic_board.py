@@ -84,6 +84,16 @@ def test_the_hash_rate_is_that_of_the_last_ten_seconds(hall: Hall) -> None:
     assert hall.board.tallies[7000].hashes == 2000
 
 
+def test_a_turn_that_found_its_block_counts_only_what_it_tried(hall: Hall) -> None:
+    hall.tell(7000, Tried(0, 50_000))
+    hall.tell(7000, Tried(50_000, 50_000))
+    hall.create(7000, chain_of(2))  # found by nonce 58,768
+    assert hall.board.tallies[7000].hashes == 58_769
+    assert hall.board.hash_rate(7000, hall.now) == 58_769
+    hall.tell(7000, Tried(0, 10))
+    assert hall.board.tallies[7000].hashes == 58_779
+
+
 def test_the_latest_events_are_kept_with_the_time_since_the_first(hall: Hall) -> None:
     hall.tell(7000, Tried(0, 1000))
     hall.pass_time(1.5)

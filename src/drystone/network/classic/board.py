@@ -51,6 +51,7 @@ class Tally:
     ignored: int = 0
     ignored_why: Counter[str] = field(default_factory=Counter)
     hashes: int = 0
+    turn_begins_at: int = 0  # the nonce
     turns: deque[tuple[int, int]] = field(default_factory=deque)  # (mono_ns, nonces), the latest
 
 
@@ -73,13 +74,15 @@ class Board:
         self._begin(now)
         tally = self.tallies[port]
         match told:
-            case Tried(_, count):
+            case Tried(nonce, count):
                 tally.hashes += count
+                tally.turn_begins_at = nonce
                 tally.turns.append((now.mono_ns, count))
                 self._forget_old_turns(tally, now)
                 return  # too many of these for the list of events
             case Created(block, chain):
                 tally.created += 1
+                _end_turn_at(tally, block.header.nonce)
                 self._created[chain.blocks[-1]] = chain.height, block
             case Copied():
                 tally.copied += 1
@@ -142,3 +145,12 @@ class Board:
             if raw not in on_best
         ]
         return lost[-STALE:]
+
+
+def _end_turn_at(tally: Tally, nonce: int) -> None:
+    """The latest turn found its nonce: those behind it were not tried."""
+    if tally.turns:
+        began_ns, count = tally.turns.pop()
+        tried = min(count, nonce - tally.turn_begins_at + 1)
+        tally.turns.append((began_ns, tried))
+        tally.hashes -= count - tried
