@@ -32,7 +32,7 @@ def test_the_view_shows_three_nodes_that_mine_and_converge_and_ctrl_c_ends_it(
         terminal.wait_until(lambda text: "CREATE block" in text, why="an event")
         terminal.wait_until(lambda text: "COPY block" in text, why="a block copied")
         terminal.wait_until(lambda text: "all agree" in text, why="agreement")
-        assert "Ctrl-C ends it" in terminal.text
+        terminal.wait_until(lambda text: "Ctrl-C ends it" in text, why="the foot of the frame")
         assert terminal.cursor_is_hidden()
         terminal.press(CTRL_C)
         assert terminal.wait() == 0
