@@ -110,7 +110,7 @@ def test_the_first_run_says_in_one_line_what_it_does(machine: Machine) -> None:
     machine.add("python3", 12)
     status, lines = machine.bootstrap()
     assert status == 0
-    assert lines == ["drystone: installing into .venv with Python 3.12.0, once, about 15 s"]
+    assert lines == ["drystone: installing into .venv with Python 3.12.0, once, about 20 s"]
     assert machine.installs() == ["."]
 
 
