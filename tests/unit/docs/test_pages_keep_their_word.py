@@ -3,7 +3,9 @@
 That their examples do what they say is tested beside them: see conftest.py in the root folder.
 """
 
+import html
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Iterator
@@ -131,9 +133,20 @@ def test_every_page_is_in_the_navigation() -> None:
     assert sorted(nav) == [page.name for page in DOCS]
 
 
+def test_the_picture_is_of_the_view_as_it_is_today() -> None:
+    """`make picture` draws it anew. Words are compared: how rich lays out an SVG is its affair."""
+    drawn = runpy.run_path(str(ROOT / "tools" / "picture.py"))["picture"]()
+    assert words_of((ROOT / "docs" / "live-view.svg").read_text()) == words_of(drawn)
+
+
 def test_the_picture_shows_lost_races_and_fetches_nothing() -> None:
     picture = (ROOT / "docs" / "live-view.svg").read_text()
-    words = picture.replace("&#160;", " ")
-    assert "lost its race" in words
-    assert "to a twin: same hash, other reward" in words
+    assert "lost its race" in words_of(picture)
+    assert "to a twin: same hash, other reward" in words_of(picture)
     assert "url(http" not in picture and "@import" not in picture
+
+
+def words_of(svg: str) -> str:
+    """Its text, without tags, styles and layout."""
+    body = re.sub(r"<style>.*?</style>", "", svg, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", body)))
