@@ -32,7 +32,7 @@ docs: ## build the documentation into site/
 
 bench: ## measure: tests/benchmarks, then hashes per second
 	@sh tools/bootstrap.sh test
-	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS)
+	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS) || [ $$? -eq 5 ] # 5: none chosen
 	for script in tests/benchmarks/bench_*.py; do .venv/bin/python "$$script" || exit; done
 	.venv/bin/drystone bench hash
 
