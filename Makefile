@@ -30,9 +30,10 @@ docs: ## build the documentation into site/
 	@sh tools/bootstrap.sh docs
 	$(QUIET) .venv/bin/mkdocs build --strict
 
+# pytest ends with 5 where no benchmark is chosen.
 bench: ## measure: tests/benchmarks, then hashes per second
 	@sh tools/bootstrap.sh test
-	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS) || [ $$? -eq 5 ] # 5: none chosen
+	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS) || [ $$? -eq 5 ]
 	for script in tests/benchmarks/bench_*.py; do .venv/bin/python "$$script" || exit; done
 	.venv/bin/drystone bench hash
 
