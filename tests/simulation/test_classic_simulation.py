@@ -29,7 +29,6 @@ def test_nodes_never_take_a_shorter_chain_and_agree_after_quiet_and_one_decisive
         faulty = FaultyNetwork(seed, nodes)
         faulty.run()
         assert faulty.network.agree()
-        assert faulty.network.nodes[7000].chain.height >= 2
 
 
 # Whether the test above tests anything.

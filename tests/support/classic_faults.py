@@ -25,7 +25,7 @@ class FaultyNetwork:
 
     def __init__(self, seed: int, nodes: int, *, keep_trace: bool = False) -> None:
         self.seed = seed
-        self._faulty_s = 180 if nodes < 10 else 45  # for some five blocks
+        self._faulty_s = 120 if nodes < 10 else 45  # for some five blocks
         self._chance = Stream(seed, "faults", nodes)
         ports = tuple(range(7000, 7000 + nodes))
         starts_s = {port: self._chance.below(20_000) / 1000 for port in ports}

@@ -8,15 +8,14 @@ from tests.support.processes import free_udp_ports
 from tests.support.terminal import Terminal
 
 CTRL_C = b"\x03"
-QUICK = ("--listen", "0.05", "--nonces", "5000")
+QUICK = ("--listen", "0.05", "--nonces", "8000")
 
 
-@pytest.mark.parametrize("arguments", [("up",), ("classic", "up")])
 def test_the_view_shows_three_nodes_that_mine_and_converge_and_ctrl_c_ends_it(
-    tmp_path: Path, arguments: tuple[str, ...]
+    tmp_path: Path,
 ) -> None:
     ports = free_udp_ports(3)
-    with Terminal(*arguments, *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         listed = ", ".join(map(str, ports))
         title = f"drystone 3 classic nodes on UDP 127.0.0.1, ports {listed}"
         terminal.wait_until(lambda text: title in text, why="the title")
@@ -48,7 +47,7 @@ def test_the_view_shows_three_nodes_that_mine_and_converge_and_ctrl_c_ends_it(
 def test_the_view_stays_in_place_and_does_not_scroll(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
     with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
-        for height in (2, 4, 6):
+        for height in (2, 4):
             terminal.wait_until(
                 lambda text: re.search(rf"(CREATE|COPY) block {height}:", text),  # noqa: B023
                 why=f"block {height}",
@@ -60,7 +59,7 @@ def test_the_view_stays_in_place_and_does_not_scroll(tmp_path: Path) -> None:
         assert terminal.text.count("port ") == 1  # the last frame stays, once
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 40), (40, 10), (20, 5), (8, 3)])
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (8, 3)])
 def test_narrow_and_short_terminals_are_fine(tmp_path: Path, columns: int, rows: int) -> None:
     ports = free_udp_ports(3)
     with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, columns=columns, rows=rows) as terminal:
