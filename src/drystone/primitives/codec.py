@@ -96,7 +96,8 @@ class Reader:
     def compact_size(self, limit: int = MAX_SIZE) -> int:
         """A length in 1, 3, 5 or 9 bytes, in the shortest way, at most limit.
 
-        Core: ReadCompactSize. The limit is checked before anybody allocates by it. Raises Malformed.
+        The limit is checked before anybody allocates by it. Raises Malformed.
+        Core: ReadCompactSize.
         """
         first = self.u8()
         if first < 0xFD:
