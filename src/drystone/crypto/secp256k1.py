@@ -81,7 +81,7 @@ def compact_from_der(der: bytes) -> bytes | None:
 
 
 def _lax_integer(der: bytes, at: int) -> tuple[bytes, int]:
-    """The magnitude without leading zeros, and the offset after it. IndexError, ValueError: none."""
+    """The magnitude without leading zeros, and the offset after it; an error if there is none."""
     if der[at] != 0x02:
         raise ValueError
     size = der[at + 1]
@@ -111,7 +111,7 @@ def is_low_s(der: bytes) -> bool:
 
 
 def verify_schnorr(x_only_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether a Schnorr signature is valid (BIP340). message: of any length, 32 bytes in scripts."""
+    """Whether a Schnorr signature is valid (BIP340). message: of any length, in scripts 32 bytes."""
     if len(x_only_key) != 32 or len(signature) != 64:
         return False
     key = _new(_X_ONLY_KEY)
