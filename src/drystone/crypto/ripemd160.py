@@ -100,16 +100,19 @@ def _rotate(word: int, bits: int) -> int:
     return (word << bits | word >> 32 - bits) & _MASK
 
 
-def _ripemd160_of_openssl(data: bytes) -> bytes:
-    return hashlib.new("ripemd160", data, usedforsecurity=False).digest()
-
-
 def _fastest() -> Callable[[bytes], bytes]:
     try:
-        hashlib.new("ripemd160", usedforsecurity=False)
+        # Speed shaped this: to copy an object costs a third of having OpenSSL look for the hash.
+        unused = hashlib.new("ripemd160", usedforsecurity=False)
     except ValueError:  # OpenSSL 3 moved it to a provider that is often not loaded
         return ripemd160_in_python
-    return _ripemd160_of_openssl
+
+    def ripemd160_of_openssl(data: bytes) -> bytes:
+        hasher = unused.copy()
+        hasher.update(data)
+        return hasher.digest()
+
+    return ripemd160_of_openssl
 
 
 ripemd160: Callable[[bytes], bytes] = _fastest()

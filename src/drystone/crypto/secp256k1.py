@@ -111,7 +111,7 @@ def is_low_s(der: bytes) -> bool:
 
 
 def verify_schnorr(x_only_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether a Schnorr signature is valid (BIP340). message: of any length, in scripts 32 bytes."""
+    """Whether a Schnorr signature is valid (BIP340). message: of any length, 32 in scripts."""
     if len(x_only_key) != 32 or len(signature) != 64:
         return False
     key = _new(_X_ONLY_KEY)
