@@ -26,8 +26,7 @@ def check_block(block: Block, params: Params) -> None:
     Raises BlockInvalid, or BlockMutated if the header may yet have a good block.
     """
     check_header(block.header, params)
-    if params.signet_challenge is not None:
-        check_signet_solution(block, params.signet_challenge)
+    check_signet_solution(block, params)
     root, mutated = block.merkle_root()
     check_merkle_root(block.header, root)
     check_not_mutated(mutated=mutated)

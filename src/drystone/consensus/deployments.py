@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from enum import Enum
 from typing import Final, NamedTuple
 
-from drystone.consensus.locktime import median_time_past
+from drystone.consensus.locktime import MEDIAN_TIME_SPAN, median_time_past
 from drystone.consensus.params import ALWAYS_ACTIVE, NEVER_ACTIVE, Deployment, Params
 from drystone.consensus.pow import HeaderAt
 from drystone.consensus.script.flags import Flags
@@ -19,8 +19,6 @@ from drystone.primitives.hashes import BlockHash
 
 VERSION_BITS_TOP_MASK: Final = 0xE0000000  # these three bits of a version
 VERSION_BITS_TOP: Final = 0x20000000  # are 001 if the others are signals
-
-_MEDIAN_TIME_SPAN = 11
 
 
 def script_flags(params: Params, height: int, block_hash: BlockHash) -> Flags:
@@ -124,7 +122,7 @@ def _next_state(state: State, deployment: Deployment, last: int, header_at: Head
 
 
 def _median_time(height: int, header_at: HeaderAt) -> int:
-    first = max(0, height + 1 - _MEDIAN_TIME_SPAN)
+    first = max(0, height + 1 - MEDIAN_TIME_SPAN)
     return median_time_past([header_at(h).time for h in range(first, height + 1)])
 
 

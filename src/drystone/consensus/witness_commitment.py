@@ -37,16 +37,19 @@ def check_witnesses(block: Block, *, expect_commitment: bool) -> None:
 
 
 def witness_commitment(coinbase: Transaction) -> bytes | None:
-    """The hash committed to, by the last output of this form, or None.
+    """The hash committed to, or None."""
+    index = commitment_index(coinbase)
+    if index is None:
+        return None
+    return coinbase.vout[index].script_pubkey[len(COMMITMENT_PREFIX) : _COMMITMENT_END]
 
-    Core: GetWitnessCommitmentIndex.
-    """
-    for txout in reversed(coinbase.vout):
-        if (
-            txout.script_pubkey.startswith(COMMITMENT_PREFIX)
-            and len(txout.script_pubkey) >= _COMMITMENT_END
-        ):
-            return txout.script_pubkey[len(COMMITMENT_PREFIX) : _COMMITMENT_END]
+
+def commitment_index(coinbase: Transaction) -> int | None:
+    """Which output commits: the last one of this form. Core: GetWitnessCommitmentIndex."""
+    for index in reversed(range(len(coinbase.vout))):
+        script = coinbase.vout[index].script_pubkey
+        if script.startswith(COMMITMENT_PREFIX) and len(script) >= _COMMITMENT_END:
+            return index
     return None
 
 
