@@ -6,23 +6,29 @@ table of contents in the reference client's order.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from typing import Final
 
 from drystone.consensus.block import block_invalid, check_block, contextual_check_block
 from drystone.consensus.coins import Coin, CoinsOverlay, CoinsView
+from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, MissingInputs, TxInvalid, TxPremature
 from drystone.consensus.limits import MAX_BLOCK_SIGOPS_COST
-from drystone.consensus.locktime import MedianTimeAt, is_unlocked, sequence_lock
+from drystone.consensus.locktime import (
+    MedianTimeAt,
+    SequenceLock,
+    is_unlocked,
+    sequence_lock,
+)
 from drystone.consensus.params import BlockAt, Params
 from drystone.consensus.script.errors import ScriptInvalid
 from drystone.consensus.script.flags import Flags
+from drystone.consensus.script.verify import Spend, verify_batch_of_scripts
 from drystone.consensus.subsidy import block_subsidy
 from drystone.consensus.transaction import check_tx_inputs, sigop_cost
+from drystone.consensus.verifier import BatchVerifier, verify_one_by_one
 from drystone.primitives.amount import is_money
 from drystone.primitives.block import Block
-from drystone.primitives.hashes import BlockHash, display
+from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import OutPoint, Transaction
 
 BIP34_IMPLIES_BIP30_LIMIT: Final = 1_983_702  # a height
@@ -51,6 +57,7 @@ def verify_block(
     median_time_at: MedianTimeAt,
     params: Params,
     bip34_ancestor: BlockHash | None = None,
+    are_valid: BatchVerifier = verify_one_by_one,
 ) -> BlockChange:
     """All rules of a block, and the change that it makes; arguments as of `connect_block`.
 
@@ -59,7 +66,7 @@ def verify_block(
     Raises BlockInvalid or BlockMutated.
     """
     check_block(block, params)
-    previous_median_time = median_time_at(height - 1) if height else 0
+    previous_median_time = median_time_at(height - 1) if height >= params.csv_height else 0
     contextual_check_block(
         block, height=height, previous_median_time=previous_median_time, params=params
     )
@@ -70,6 +77,7 @@ def verify_block(
         median_time_at=median_time_at,
         params=params,
         bip34_ancestor=bip34_ancestor,
+        are_valid=are_valid,
     )
 
 
@@ -81,13 +89,15 @@ def connect_block(
     median_time_at: MedianTimeAt,
     params: Params,
     bip34_ancestor: BlockHash | None = None,
+    are_valid: BatchVerifier = verify_one_by_one,
 ) -> BlockChange:
     """The rules of a block that need coins, and the change that it makes. Core: ConnectBlock.
 
     block: passes `check_block` and `contextual_check_block`. coins: as the previous block left
     them. height: the block's own. median_time_at: the median time past at a height below.
     bip34_ancestor: the hash of the block below at `params.bip34_height`; None if there is none
-    yet, or to have BIP30 checked even where BIP34 makes sure of it.
+    yet, or to have BIP30 checked even where BIP34 makes sure of it. are_valid: whom to ask about
+    all signatures that can wait, at the end.
 
     Scripts come last, so that all of a block's can be checked at once. The reference client, too,
     hears of a bad script from another thread, after everything else has been found right.
@@ -96,13 +106,14 @@ def connect_block(
     """
     if block.hash == params.genesis_hash:
         return BlockChange({}, {}, (), 0, 0)  # Core quirk: the first coinbase can't be spent
-    at = BlockAt(height, block.hash)
     view = CoinsOverlay(coins)
-    if at in params.bip30_repeats:
+    if BlockAt(height, block.hash) in params.bip30_repeats:
         view.overwrite(block.coinbase)
     elif is_bip30_in_doubt(height, bip34_ancestor, params):
         check_overwrites_nothing(block, coins)
-    flags = script_flags(at, params)
+    is_bip68_active = height >= params.csv_height
+    previous_median_time = median_time_at(height - 1) if is_bip68_active else 0
+    flags = script_flags(params, height, block.hash)
     inputs: list[tuple[Coin, ...]] = []
     fees = cost = 0
     for tx in block.vtx:
@@ -112,13 +123,14 @@ def connect_block(
             inputs.append(spent)
             fees += fee
             check_fees_so_far(fees)
-            if height >= params.csv_height:
-                check_sequence_lock(tx, spent, height, median_time_at)
+            if is_bip68_active:
+                lock = sequence_lock(tx, spent, median_time_at)
+                check_sequence_lock(lock, height, previous_median_time)
         cost += sigop_cost(tx, spent, flags)
         check_sigop_cost(cost)
         view.apply(tx, spent, height)
     check_coinbase_value(block.coinbase, block_subsidy(height, params.halving_interval) + fees)
-    check_scripts(block.vtx[1:], inputs, flags)
+    check_scripts(block.vtx[1:], inputs, flags, are_valid)
     return BlockChange(view.created, view.spent, tuple(inputs), fees, cost)
 
 
@@ -147,27 +159,6 @@ def check_overwrites_nothing(block: Block, coins: CoinsView) -> None:
                 raise BlockInvalid("bad-txns-BIP30", f"there is a coin at {outpoint}")
 
 
-def script_flags(at: BlockAt, params: Params) -> Flags:
-    """Which rules the scripts of a block obey. Core: GetBlockScriptFlags.
-
-    P2SH, witness and taproot (BIP16, 141, 341) hold from the start, since no block from before
-    them breaks them, but for those that the parameters name. The others came at their heights.
-    """
-    flags = Flags.P2SH | Flags.WITNESS | Flags.TAPROOT
-    for exception in params.script_flag_exceptions:
-        if exception.block_hash == at.hash:
-            flags = reduce(or_, (Flags[name] for name in exception.flags), Flags.NONE)
-    if at.height >= params.bip66_height:
-        flags |= Flags.DERSIG
-    if at.height >= params.bip65_height:
-        flags |= Flags.CHECKLOCKTIMEVERIFY
-    if at.height >= params.csv_height:
-        flags |= Flags.CHECKSEQUENCEVERIFY  # BIP112
-    if at.height >= params.segwit_height:
-        flags |= Flags.NULLDUMMY  # BIP147
-    return flags
-
-
 def _check_tx_inputs(
     tx: Transaction, coins: CoinsView, height: int, params: Params
 ) -> tuple[tuple[Coin, ...], int]:
@@ -187,15 +178,12 @@ def check_fees_so_far(fees: int) -> None:
         raise BlockInvalid("bad-txns-accumulated-fee-outofrange", f"{fees} satoshis")
 
 
-def check_sequence_lock(
-    tx: Transaction, spent: Sequence[Coin], height: int, median_time_at: MedianTimeAt
-) -> None:
+def check_sequence_lock(lock: SequenceLock, height: int, previous_median_time: int) -> None:
     """The coins have the age that the inputs' sequence numbers ask for (BIP68).
 
     Core: SequenceLocks. Raises BlockInvalid("bad-txns-nonfinal").
     """
-    lock = sequence_lock(tx, spent, median_time_at)
-    if not is_unlocked(lock, height, median_time_at(height - 1)):
+    if not is_unlocked(lock, height, previous_median_time):
         raise BlockInvalid("bad-txns-nonfinal", f"locked up to {lock}")
 
 
@@ -219,17 +207,23 @@ def check_coinbase_value(coinbase: Transaction, reward: int) -> None:
 
 
 def check_scripts(
-    transactions: Sequence[Transaction], inputs: Sequence[Sequence[Coin]], flags: Flags
+    transactions: Sequence[Transaction],
+    inputs: Sequence[Sequence[Coin]],
+    flags: Flags,
+    are_valid: BatchVerifier,
 ) -> None:
     """Every input may spend its coin. Core: CheckInputScripts.
 
+    are_valid: as of `verify_batch_of_scripts`.
     Raises BlockInvalid("block-script-verify-flag-failed (...)") with the script error's sentence.
     """
-    for tx, spent in zip(transactions, inputs, strict=True):
-        try:
-            verify_transaction(tx, [coin.output for coin in spent], flags)
-        except ScriptInvalid as broken:
-            raise BlockInvalid(
-                f"block-script-verify-flag-failed ({broken.error.value})",
-                f"{broken.error.name} in transaction {display(tx.txid)}",
-            ) from None
+    spends = [
+        Spend(tx, [coin.output for coin in spent])
+        for tx, spent in zip(transactions, inputs, strict=True)
+    ]
+    try:
+        verify_batch_of_scripts(spends, flags, are_valid)
+    except ScriptInvalid as broken:
+        raise BlockInvalid(
+            f"block-script-verify-flag-failed ({broken.error.value})", str(broken)
+        ) from None

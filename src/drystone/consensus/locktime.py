@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from drystone.consensus.coins import Coin
 from drystone.primitives.transaction import SEQUENCE_FINAL, Transaction
 
+MEDIAN_TIME_SPAN: Final = 11  # blocks (BIP113). Core: nMedianTimeSpan
 LOCKTIME_THRESHOLD: Final = 500_000_000  # below it a lock time is a height, from it on unix time
 
 # BIP68: the parts of an input's sequence number.

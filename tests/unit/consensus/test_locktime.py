@@ -65,7 +65,7 @@ def locked(lock_time: int, *sequences: int) -> Transaction:
     ],
 )
 def test_a_lock_time_is_over_or_turned_off_by_all_inputs(
-    tx: Transaction, height: int, time: int, final: bool
+    tx: Transaction, height: int, time: int, *, final: bool
 ) -> None:
     assert is_final(tx, height, time) is final
 
