@@ -44,14 +44,27 @@ def verify_scripts(
     scripts fail; if its answers may be wrong, whoever gave it must look again.
     Raises ScriptInvalid with the first rule broken by the first input that breaks one.
     """
+    assert len(tx.vin) == len(spent_outputs)
     hashes = SignatureHashes(tx, spent_outputs)
-    for index, (txin, spent) in enumerate(zip(tx.vin, spent_outputs, strict=True)):
-        checker = InputChecker(hashes, index, verifier, decisive)
+    for index in range(len(tx.vin)):
         try:
-            verify_script(txin.script_sig, spent.script_pubkey, txin.witness, flags, checker)
+            verify_input(hashes, index, flags, verifier, decisive)
         except ScriptInvalid as invalid:
             invalid.tx, invalid.input_index = tx, index
             raise
+
+
+def verify_input(
+    hashes: SignatureHashes,
+    index: int,
+    flags: Flags,
+    verifier: Verifier = INLINE,
+    decisive: Verifier | None = None,
+) -> None:
+    """The scripts of one input of the transaction that is hashed. Raises ScriptInvalid."""
+    txin, spent = hashes.tx.vin[index], hashes.spent_outputs[index]
+    checker = InputChecker(hashes, index, verifier, decisive)
+    verify_script(txin.script_sig, spent.script_pubkey, txin.witness, flags, checker)
 
 
 def verify_batch_of_scripts(

@@ -27,8 +27,7 @@ def op_notif(vm: Machine) -> None:
 
 
 def _pop_condition(vm: Machine) -> bool:
-    if not vm.stack:
-        raise ScriptInvalid(ScriptError.UNBALANCED_CONDITIONAL)
+    need(vm, 1)
     condition = vm.stack[-1]
     if condition not in (b"", TRUE):
         check_minimal_condition(vm)

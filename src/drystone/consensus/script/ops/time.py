@@ -4,15 +4,13 @@ from drystone.consensus.locktime import SEQUENCE_LOCKTIME_DISABLE_FLAG
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.machine import Machine, need
-from drystone.consensus.script.ops.flow import op_upgradable_nop
 from drystone.consensus.script.values import MAX_LOCKTIME_BYTES, number
 
 
 def op_checklocktimeverify(vm: Machine) -> None:
     """lock_time -> lock_time: fails if a block before that may have the transaction (BIP65)."""
     if Flags.CHECKLOCKTIMEVERIFY not in vm.flags:
-        op_upgradable_nop(vm)  # it was OP_NOP2
-        return
+        return  # as OP_NOP2, and not even discouraged
     lock_time = _peek_time(vm)
     if not vm.checker.has_reached_lock_time(lock_time):
         raise ScriptInvalid(ScriptError.UNSATISFIED_LOCKTIME)
@@ -21,8 +19,7 @@ def op_checklocktimeverify(vm: Machine) -> None:
 def op_checksequenceverify(vm: Machine) -> None:
     """sequence -> sequence: fails if the coin may be younger than that (BIP112)."""
     if Flags.CHECKSEQUENCEVERIFY not in vm.flags:
-        op_upgradable_nop(vm)  # it was OP_NOP3
-        return
+        return  # as OP_NOP3
     sequence = _peek_time(vm)
     if sequence & SEQUENCE_LOCKTIME_DISABLE_FLAG:
         return  # left for soft forks to come
