@@ -18,7 +18,7 @@ from drystone.crypto.secp256k1 import (
 class Signed(NamedTuple):
     """A row that has a secret. All are hex."""
 
-    index: int
+    row: int
     secret: str
     public_key: str
     aux: str
@@ -102,14 +102,14 @@ SIGNED = (
 )
 
 
-@pytest.mark.parametrize("case", SIGNED, ids=lambda case: str(case.index))
+@pytest.mark.parametrize("case", SIGNED, ids=lambda case: str(case.row))
 def test_a_secret_signs_as_the_bip_does(case: Signed) -> None:
     secret, message = bytes.fromhex(case.secret), bytes.fromhex(case.message)
     assert x_only_public_key(secret).hex() == case.public_key
     assert sign_schnorr(secret, message, bytes.fromhex(case.aux)).hex() == case.signature
 
 
-@pytest.mark.parametrize("case", SIGNED, ids=lambda case: str(case.index))
+@pytest.mark.parametrize("case", SIGNED, ids=lambda case: str(case.row))
 def test_what_is_signed_verifies(case: Signed) -> None:
     public_key, message = bytes.fromhex(case.public_key), bytes.fromhex(case.message)
     assert verify_schnorr(public_key, message, bytes.fromhex(case.signature))
@@ -140,14 +140,18 @@ def test_a_signature_need_not_have_been_made_by_the_algorithm() -> None:
         (
             6,
             KEY,
-            "fff97bd5755eeea420453a14355235d382f6472f8568a18b2f057a1460297556"
-            "3cc27944640ac607cd107ae10923d9ef7a73c643e166be5ebeafa34b1ac553e2",
+            (
+                "fff97bd5755eeea420453a14355235d382f6472f8568a18b2f057a1460297556"
+                "3cc27944640ac607cd107ae10923d9ef7a73c643e166be5ebeafa34b1ac553e2"
+            ),
         ),
         (
             7,
             KEY,
-            "1fa62e331edbc21c394792d2ab1100a7b432b013df3f6ff4f99fcb33e0e1515f"
-            "28890b3edb6e7189b630448b515ce4f8622a954cfe545735aaea5134fccdb2bd",
+            (
+                "1fa62e331edbc21c394792d2ab1100a7b432b013df3f6ff4f99fcb33e0e1515f"
+                "28890b3edb6e7189b630448b515ce4f8622a954cfe545735aaea5134fccdb2bd"
+            ),
         ),
         (8, KEY, R + "961764b3aa9b2ffcb6ef947b6887a226e8d7c93e00c5ed0c1834ff0d0c2e6da6"),
         (
@@ -183,7 +187,7 @@ def test_what_the_bip_refuses_is_refused(index: int, public_key: str, signature:
         ("", False),
     ],
 )
-def test_not_every_32_bytes_are_a_key(public_key: str, is_key: bool) -> None:
+def test_not_every_32_bytes_are_a_key(public_key: str, *, is_key: bool) -> None:
     assert is_x_only_public_key(bytes.fromhex(public_key)) is is_key
 
 

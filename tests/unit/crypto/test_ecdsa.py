@@ -223,9 +223,9 @@ def test_native_code_can_call_the_library_by_its_addresses() -> None:
     context = ctypes.c_void_p(addresses["secp256k1_context_static"])
     pointer = ctypes.c_char_p
     returns_int = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p, pointer, pointer, pointer])
-    parse_key = ctypes.CFUNCTYPE(
-        ctypes.c_int, ctypes.c_void_p, pointer, pointer, ctypes.c_size_t
-    )(addresses["secp256k1_ec_pubkey_parse"])
+    parse_key = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, pointer, pointer, ctypes.c_size_t)(
+        addresses["secp256k1_ec_pubkey_parse"]
+    )
     parse_compact = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, pointer, pointer)(
         addresses["secp256k1_ecdsa_signature_parse_compact"]
     )
