@@ -84,7 +84,7 @@ def check_block_size(block: Block) -> None:
     """There are transactions, and without witnesses they fit (BIP141).
 
     The number of transactions is compared first, as if each had one byte: it is known without
-    serialising anything. Raises BlockInvalid("bad-blk-length").
+    serialising anything. Core: CheckBlock. Raises BlockInvalid("bad-blk-length").
     """
     if not block.vtx:
         raise BlockInvalid("bad-blk-length", "no transactions")
@@ -95,13 +95,19 @@ def check_block_size(block: Block) -> None:
 
 
 def check_first_is_coinbase(block: Block) -> None:
-    """The first transaction is a coinbase. Raises BlockInvalid("bad-cb-missing")."""
+    """The first transaction is a coinbase. Core: CheckBlock.
+
+    Raises BlockInvalid("bad-cb-missing").
+    """
     if not block.coinbase.is_coinbase:
         raise BlockInvalid("bad-cb-missing")
 
 
 def check_one_coinbase(block: Block) -> None:
-    """And no other is. Raises BlockInvalid("bad-cb-multiple")."""
+    """No other transaction is a coinbase. Core: CheckBlock.
+
+    Raises BlockInvalid("bad-cb-multiple").
+    """
     if any(tx.is_coinbase for tx in block.vtx[1:]):
         raise BlockInvalid("bad-cb-multiple")
 
@@ -135,7 +141,7 @@ def check_legacy_sigops(block: Block) -> None:
 def check_transactions_final(block: Block, height: int, time: int) -> None:
     """Each transaction's lock time is over, by height or by time (BIP113).
 
-    Raises BlockInvalid("bad-txns-nonfinal").
+    Core: ContextualCheckBlock. Raises BlockInvalid("bad-txns-nonfinal").
     """
     for tx in block.vtx:
         if not is_final(tx, height, time):
@@ -145,7 +151,8 @@ def check_transactions_final(block: Block, height: int, time: int) -> None:
 def check_coinbase_height(block: Block, height: int) -> None:
     """The coinbase script starts by pushing the block's own height (BIP34).
 
-    So no two coinbases are the same. Raises BlockInvalid("bad-cb-height").
+    So no two coinbases are the same. Core: ContextualCheckBlock.
+    Raises BlockInvalid("bad-cb-height").
     """
     if not block.coinbase.vin[0].script_sig.startswith(push_int(height)):
         raise BlockInvalid("bad-cb-height", f"expected height {height}")
@@ -154,7 +161,7 @@ def check_coinbase_height(block: Block, height: int) -> None:
 def check_block_weight(block: Block) -> None:
     """With witnesses, a block weighs at most 4,000,000 units (BIP141).
 
-    Raises BlockInvalid("bad-blk-weight").
+    Core: ContextualCheckBlock. Raises BlockInvalid("bad-blk-weight").
     """
     if block.weight > MAX_BLOCK_WEIGHT:
         raise BlockInvalid("bad-blk-weight", f"{block.weight} weight units")

@@ -150,7 +150,7 @@ def check_overwrites_nothing(block: Block, coins: CoinsView) -> None:
     """No transaction makes a coin where one is that nobody has spent yet (BIP30).
 
     CVE-2012-1909: the same coinbase once more, and what is built on it, would take the older
-    coins away from their owner. Raises BlockInvalid("bad-txns-BIP30").
+    coins away from their owner. Core: ConnectBlock. Raises BlockInvalid("bad-txns-BIP30").
     """
     for tx in block.vtx:
         for vout in range(len(tx.vout)):
@@ -170,7 +170,7 @@ def _check_tx_inputs(
 
 
 def check_fees_so_far(fees: int) -> None:
-    """The block's fees so far are in the range of money.
+    """The block's fees so far are in the range of money. Core: ConnectBlock.
 
     Raises BlockInvalid("bad-txns-accumulated-fee-outofrange").
     """
@@ -190,16 +190,16 @@ def check_sequence_lock(lock: SequenceLock, height: int, previous_median_time: i
 def check_sigop_cost(cost: int) -> None:
     """Signature checks so far, witness scripts' too, are few enough (BIP141).
 
-    Raises BlockInvalid("bad-blk-sigops").
+    Core: ConnectBlock. Raises BlockInvalid("bad-blk-sigops").
     """
     if cost > MAX_BLOCK_SIGOPS_COST:
         raise BlockInvalid("bad-blk-sigops", f"a cost of {cost}")
 
 
 def check_coinbase_value(coinbase: Transaction, reward: int) -> None:
-    """The coinbase takes at most the subsidy and the fees. Raises BlockInvalid("bad-cb-amount").
+    """The coinbase takes at most the subsidy and the fees. Core: ConnectBlock.
 
-    It may take less: then coins are lost for ever.
+    It may take less: then coins are lost for ever. Raises BlockInvalid("bad-cb-amount").
     """
     value = sum(txout.value for txout in coinbase.vout)
     if value > reward:

@@ -16,7 +16,10 @@ def check_header(header: BlockHeader, params: Params) -> None:
 
 
 def check_work(header: BlockHeader, pow_limit: int) -> None:
-    """The hash meets the target that the header claims. Raises BlockInvalid("high-hash")."""
+    """The hash meets the target that the header claims. Core: CheckProofOfWork.
+
+    Raises BlockInvalid("high-hash").
+    """
     if not is_proof_of_work(header.hash, header.bits, pow_limit):
         raise BlockInvalid("high-hash", "the hash is above the target that the header claims")
 
@@ -53,15 +56,19 @@ def contextual_check_header(
 
 
 def check_bits(header: BlockHeader, expected_bits: int) -> None:
-    """The target is the one that the chain below calls for. Raises BlockInvalid("bad-diffbits")."""
+    """The target is the one that the chain below calls for. Core: GetNextWorkRequired.
+
+    Raises BlockInvalid("bad-diffbits").
+    """
     if header.bits != expected_bits:
         raise BlockInvalid("bad-diffbits", f"{header.bits:08x}, expected {expected_bits:08x}")
 
 
 def check_later_than_median(header: BlockHeader, previous_median_time: int) -> None:
-    """Time is past the median of the eleven blocks below. Raises BlockInvalid("time-too-old").
+    """Time is past the median of the eleven blocks below. Core: ContextualCheckBlockHeader.
 
-    So a block's time may be before the previous one's, but the median (BIP113) never goes back.
+    So a block's time may be before the previous one's, but the median, by which BIP113 measures
+    lock times, never goes back. Raises BlockInvalid("time-too-old").
     """
     if header.time <= previous_median_time:
         raise BlockInvalid("time-too-old", f"{header.time}, the median is {previous_median_time}")
@@ -71,7 +78,7 @@ def check_no_timewarp(header: BlockHeader, previous: BlockHeader) -> None:
     """A retargeting period begins at most ten minutes before the previous one's end (BIP94).
 
     Since a period is measured from its own first block, its first time could otherwise be set
-    far back, and the next target would come out too easy.
+    far back, and the next target would come out too easy. Core: ContextualCheckBlockHeader.
     Raises BlockInvalid("time-timewarp-attack").
     """
     if header.time < previous.time - MAX_TIMEWARP_S:
@@ -79,7 +86,10 @@ def check_no_timewarp(header: BlockHeader, previous: BlockHeader) -> None:
 
 
 def check_not_from_the_future(header: BlockHeader, max_time: int) -> None:
-    """Time is not too far ahead of the clock. Raises BlockPremature("time-too-new")."""
+    """Time is not too far ahead of the clock. Core: ContextualCheckBlockHeader.
+
+    Raises BlockPremature("time-too-new").
+    """
     if header.time > max_time:
         raise BlockPremature("time-too-new", f"{header.time}, at most {max_time} by now")
 
@@ -88,7 +98,7 @@ def check_version(header: BlockHeader, least: int) -> None:
     """Versions 2 (BIP34), 3 (BIP66) and 4 (BIP65) say that a miner keeps that BIP's rule.
 
     Later soft forks signal by version bits instead (BIP9) and leave this to the numbers above.
-    Raises BlockInvalid("bad-version(0x...)").
+    Core: ContextualCheckBlockHeader. Raises BlockInvalid("bad-version(0x...)").
     """
     if header.version < least:
         raise BlockInvalid(f"bad-version(0x{header.version & 0xFFFFFFFF:08x})", f"below {least}")

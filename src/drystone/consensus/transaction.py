@@ -36,19 +36,25 @@ def check_transaction(tx: Transaction) -> None:
 
 
 def check_has_inputs(tx: Transaction) -> None:
-    """A transaction has at least one input. Raises TxInvalid("bad-txns-vin-empty")."""
+    """A transaction has at least one input. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-txns-vin-empty").
+    """
     if not tx.vin:
         raise TxInvalid("bad-txns-vin-empty")
 
 
 def check_has_outputs(tx: Transaction) -> None:
-    """A transaction has at least one output. Raises TxInvalid("bad-txns-vout-empty")."""
+    """A transaction has at least one output. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-txns-vout-empty").
+    """
     if not tx.vout:
         raise TxInvalid("bad-txns-vout-empty")
 
 
 def check_stripped_size(tx: Transaction) -> None:
-    """Without its witness, it would fit into a block (BIP141).
+    """Without its witness, it would fit into a block (BIP141). Core: CheckTransaction.
 
     The witness doesn't count here, since nothing has yet been said of its being the right one.
     Raises TxInvalid("bad-txns-oversize").
@@ -61,7 +67,7 @@ def check_output_values(tx: Transaction) -> None:
     """No output, and no sum of outputs from the first on, is outside the range of money.
 
     CVE-2010-5139: two outputs of 92 billion bitcoins once added up to a negative sum, in block
-    74638. Raises what the three rules below raise.
+    74638. Core: CheckTransaction. Raises what the three rules below raise.
     """
     total = 0
     for txout in tx.vout:
@@ -72,42 +78,57 @@ def check_output_values(tx: Transaction) -> None:
 
 
 def check_value_not_negative(txout: TxOut) -> None:
-    """An amount is zero or more. Raises TxInvalid("bad-txns-vout-negative")."""
+    """An amount is zero or more. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-txns-vout-negative").
+    """
     if txout.value < 0:
         raise TxInvalid("bad-txns-vout-negative", f"{txout.value} satoshis")
 
 
 def check_value_not_too_large(txout: TxOut) -> None:
-    """An amount is at most 21 million bitcoins. Raises TxInvalid("bad-txns-vout-toolarge")."""
+    """An amount is at most 21 million bitcoins. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-txns-vout-toolarge").
+    """
     if txout.value > MAX_MONEY:
         raise TxInvalid("bad-txns-vout-toolarge", f"{txout.value} satoshis")
 
 
 def check_total_not_too_large(total: int) -> None:
-    """And so is their sum. Raises TxInvalid("bad-txns-txouttotal-toolarge")."""
+    """All amounts together are at most 21 million bitcoins (CVE-2010-5139).
+
+    Core: CheckTransaction. Raises TxInvalid("bad-txns-txouttotal-toolarge").
+    """
     if not is_money(total):
         raise TxInvalid("bad-txns-txouttotal-toolarge", f"{total} satoshis")
 
 
 def check_inputs_differ(tx: Transaction) -> None:
-    """No two inputs spend the same output. Raises TxInvalid("bad-txns-inputs-duplicate").
+    """No two inputs spend the same output. Core: CheckTransaction.
 
     CVE-2018-17144: without this, one coin is spent twice. Each input by itself finds its coin,
-    and the coin is only taken away once.
+    and the coin is only taken away once. Raises TxInvalid("bad-txns-inputs-duplicate").
     """
     if len(tx.vin) > 1 and len({txin.prevout for txin in tx.vin}) < len(tx.vin):
         raise TxInvalid("bad-txns-inputs-duplicate")
 
 
 def check_coinbase_script_size(tx: Transaction) -> None:
-    """A coinbase's script has 2 to 100 bytes. Raises TxInvalid("bad-cb-length")."""
+    """A coinbase's script has 2 to 100 bytes. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-cb-length").
+    """
     size = len(tx.vin[0].script_sig)
     if not MIN_COINBASE_SCRIPT_BYTES <= size <= MAX_COINBASE_SCRIPT_BYTES:
         raise TxInvalid("bad-cb-length", f"{size} bytes")
 
 
 def check_inputs_spend_something(tx: Transaction) -> None:
-    """Only a coinbase spends nothing. Raises TxInvalid("bad-txns-prevout-null")."""
+    """Each input of any other transaction spends an output. Core: CheckTransaction.
+
+    Raises TxInvalid("bad-txns-prevout-null").
+    """
     if any(txin.prevout.is_null for txin in tx.vin):
         raise TxInvalid("bad-txns-prevout-null")
 
@@ -153,7 +174,7 @@ def check_maturity(coin: Coin, height: int, coinbase_maturity: int) -> None:
     """A coinbase's outputs are spent no sooner than so many blocks later.
 
     A reorganisation must not take the ground away from under everything built on them.
-    Raises TxPremature("bad-txns-premature-spend-of-coinbase").
+    Core: CheckTxInputs. Raises TxPremature("bad-txns-premature-spend-of-coinbase").
     """
     depth = height - coin.height
     if coin.is_coinbase and depth < coinbase_maturity:
@@ -163,23 +184,27 @@ def check_maturity(coin: Coin, height: int, coinbase_maturity: int) -> None:
 def check_input_values(coin: Coin, value_in: int) -> None:
     """Each coin, and the sum of coins so far, is in the range of money.
 
-    A chain that keeps the rules has no other coins. Raises
-    TxInvalid("bad-txns-inputvalues-outofrange").
+    A chain that keeps the rules has no other coins. Core: CheckTxInputs.
+    Raises TxInvalid("bad-txns-inputvalues-outofrange").
     """
     if not is_money(coin.output.value) or not is_money(value_in):
         raise TxInvalid("bad-txns-inputvalues-outofrange", f"{value_in} satoshis so far")
 
 
 def check_spends_no_more_than_it_has(value_in: int, value_out: int) -> None:
-    """Outputs are worth at most what the inputs are. Raises TxInvalid("bad-txns-in-belowout")."""
+    """Outputs are worth at most what the inputs are. Core: CheckTxInputs.
+
+    Raises TxInvalid("bad-txns-in-belowout").
+    """
     if value_in < value_out:
         raise TxInvalid("bad-txns-in-belowout", f"{value_in} satoshis in, {value_out} out")
 
 
 def check_fee(fee: int) -> None:
-    """What is left is in the range of money. Raises TxInvalid("bad-txns-fee-outofrange").
+    """What is left as a fee is in the range of money. Core: CheckTxInputs.
 
     Nothing that passes all rules above can break this one; Core asks all the same.
+    Raises TxInvalid("bad-txns-fee-outofrange").
     """
     if not is_money(fee):
         raise TxInvalid("bad-txns-fee-outofrange", f"{fee} satoshis")

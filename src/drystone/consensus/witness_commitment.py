@@ -59,16 +59,19 @@ def commitment_script(witness_root: bytes, reserved_value: bytes) -> bytes:
 
 
 def check_has_no_witness(block: Block) -> None:
-    """Without a commitment there is no witness. Raises BlockMutated("unexpected-witness")."""
+    """Without a commitment there is no witness (BIP141). Core: CheckWitnessMalleation.
+
+    Raises BlockMutated("unexpected-witness").
+    """
     for tx in block.vtx:
         if tx.has_witness:
             raise BlockMutated("unexpected-witness")
 
 
 def check_reserved_value(coinbase: Transaction) -> None:
-    """The coinbase's witness is one element of 32 bytes, the reserved value.
+    """The coinbase's witness is one element of 32 bytes, the reserved value (BIP141).
 
-    Raises BlockMutated("bad-witness-nonce-size").
+    Core: CheckWitnessMalleation. Raises BlockMutated("bad-witness-nonce-size").
     """
     witness = coinbase.vin[0].witness
     if len(witness) != 1 or len(witness[0]) != RESERVED_VALUE_BYTES:
@@ -76,7 +79,10 @@ def check_reserved_value(coinbase: Transaction) -> None:
 
 
 def check_commitment(block: Block, commitment: bytes) -> None:
-    """The commitment is to these witnesses. Raises BlockMutated("bad-witness-merkle-match")."""
+    """The commitment is to the witnesses of this block (BIP141). Core: CheckWitnessMalleation.
+
+    Raises BlockMutated("bad-witness-merkle-match").
+    """
     reserved_value = block.coinbase.vin[0].witness[0]
     if sha256d(block.witness_merkle_root() + reserved_value) != commitment:
         raise BlockMutated("bad-witness-merkle-match")
