@@ -151,7 +151,7 @@ class BlockLocator:
 
 
 def locator_heights(tip_height: int) -> Sequence[int]:
-    """The heights that a locator names: ten one by one, then doubling the step, and genesis.
+    """The heights that a locator names: eleven steps of one, then of 2, 4, 8..., and genesis.
 
     Core: LocatorEntries.
     """
@@ -159,7 +159,7 @@ def locator_heights(tip_height: int) -> Sequence[int]:
     height, step = tip_height, 1
     while height > 0:
         heights.append(height)
+        height -= step
         if len(heights) > 10:
             step *= 2
-        height -= step
     return [*heights, 0]

@@ -13,6 +13,7 @@ from drystone.primitives.codec import Malformed, Reader, Truncated, compact_size
 from drystone.primitives.hashes import sha256d
 
 MAX_TRANSACTIONS = 4_000_000 // 240  # a block's weight over the least that a transaction weighs
+MAX_BITS_BYTES = (2 * MAX_TRANSACTIONS + 16) // 8 + 1  # such a block's tree has no more nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,9 @@ class PartialMerkleTree:
             root = walk(height, 0)
         except StopIteration:
             raise Malformed("a partial tree with too few hashes or bits") from None
-        unused_bits = list(bits)
-        if len(unused_bits) >= 8 or next(hashes, None) is not None:
+        used_bits = len(self.bits) - sum(1 for _ in bits)
+        are_bits_left = (used_bits + 7) // 8 != (len(self.bits) + 7) // 8  # beyond the padding
+        if are_bits_left or next(hashes, None) is not None:
             raise Malformed("a partial tree with hashes or bits left over")
         return root, matched
 
@@ -100,6 +102,6 @@ class PartialMerkleTree:
         if count * 32 > r.left:
             raise Truncated(f"{count} hashes announced in {r.left} bytes")
         hashes = tuple([r.take(32) for _ in range(count)])
-        packed = r.var_bytes()
+        packed = r.var_bytes(MAX_BITS_BYTES)  # a bit becomes an object, so no more than that
         bits = tuple([bool(packed[i // 8] >> i % 8 & 1) for i in range(8 * len(packed))])
         return cls(transactions, hashes, bits)
