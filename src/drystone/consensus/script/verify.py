@@ -9,7 +9,7 @@ from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.interpreter import run
 from drystone.consensus.script.machine import Machine
 from drystone.consensus.script.sighash import SignatureHashes
-from drystone.consensus.script.templates import is_p2pkh
+from drystone.consensus.script.templates import is_p2pkh, is_plainly_valid
 from drystone.consensus.script.values import is_true
 from drystone.consensus.script.witness import check_witness_program
 from drystone.consensus.verifier import (
@@ -62,6 +62,8 @@ def verify_input(
     decisive: Verifier | None = None,
 ) -> None:
     """The scripts of one input of the transaction that is hashed. Raises ScriptInvalid."""
+    if is_plainly_valid(hashes, index, flags, decisive or verifier):
+        return
     txin, spent = hashes.tx.vin[index], hashes.spent_outputs[index]
     checker = InputChecker(hashes, index, verifier, decisive)
     verify_script(txin.script_sig, spent.script_pubkey, txin.witness, flags, checker)
