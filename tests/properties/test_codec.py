@@ -281,8 +281,9 @@ def test_a_signature_keeps_its_numbers_however_it_is_written(r: int, s: int, tai
     ],
     ids=["pushes", "opcodes", "disassembly", "push-only", "der", "merkle"],
 )
-def test_twice_the_bytes_take_about_twice_the_time(work: Callable[[int], object]) -> None:
-    """Four times would be quadratic; machines are noisy, so the best of some runs counts."""
+def test_time_is_linear_in_the_bytes(work: Callable[[int], object]) -> None:
+    """Eight times the bytes: quadratic would be 64 times. Machines are noisy, so the best of some
+    runs counts, and there is room."""
 
     def seconds(size: int) -> float:
         best = float("inf")
@@ -292,4 +293,4 @@ def test_twice_the_bytes_take_about_twice_the_time(work: Callable[[int], object]
             best = min(best, process_time() - start)
         return best
 
-    assert seconds(40_000) < 3 * seconds(20_000) + 0.005
+    assert seconds(40_000) < 24 * seconds(5_000) + 0.01

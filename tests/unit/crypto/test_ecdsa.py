@@ -185,6 +185,7 @@ def test_numbers_of_more_than_256_bits_come_out_as_zero() -> None:
     assert compact_from_der(der(b"\1" + bytes(32), b"\1")) == bytes(64)
     assert compact_from_der(der(b"\1", b"\1" + bytes(32))) == bytes(64)
     assert is_low_s(der(b"\1", b"\1" + bytes(32)))
+    assert is_low_s(der(b"\1", integer(ORDER)))  # no number of the group, so zero
 
 
 # Signing.
