@@ -38,6 +38,25 @@ rule. The class that it is raised as says what to do then: `consensus/errors.py`
 order in which they are looked at, which is the reference client's too: of several broken rules the
 first is reported.
 
+All of them at once, on a block's bytes and the coins that it spends:
+
+```python
+from drystone.consensus.chains import MAINNET
+from drystone.consensus.connect import verify_block
+from drystone.primitives.block import Block
+
+change = verify_block(
+    Block.from_bytes(MAINNET.genesis.encode()),
+    coins={},  # OutPoint -> Coin: those that the block spends, or all there are
+    height=0,
+    median_time_at={}.__getitem__,  # height -> median time past; blocks before BIP113 ask for none
+    params=MAINNET,
+)
+assert change.fees == 0  # and so on: what was spent, what was made, the sigops
+```
+
+A block that breaks a rule raises `Rejected`, whose `reason` is in the tables below.
+
 `python tools/rules.py` makes this page from the code and its tests, and a test compares.
 """
 

@@ -65,7 +65,9 @@ def seeds() -> Mapping[str, list[bytes]]:
         *(address_from_script(s, p.address) for s in scripts for p in (MAINNET, REGTEST)),
         wif_from_secret(SECRET, MAINNET.address),
     ]
-    signature = b"\x30\x06\x02\x01\x01\x02\x01\x01\x01"
+    hash_types = (0, 1, 2, 3, 0x81, 0x82, 0x83)
+    signatures = [b"\x30\x06\x02\x01\x01\x02\x01\x01" + bytes((t,)) for t in hash_types]
+    schnorr = [bytes(63) + b"\1" + bytes((t,)) * (t > 0) for t in hash_types]
     return {
         "transaction": [tx.encode() for tx in transactions],
         "block": [block.encode() for block in blocks],
@@ -74,13 +76,21 @@ def seeds() -> Mapping[str, list[bytes]]:
         "address": [b"\0" + text.encode() for text in texts if text]
         + [b"\1" + base58.decode(text, 40)[:-4] for text in texts if text and text[0] in "13LK"]
         + [b"\2\0" + bytes(32), b"\3\1" + bytes(52)],
-        "interpreter": [_interpreter(shape, script) for script in scripts for shape in range(6)]
-        + [
-            _interpreter(shape, multisig(1, KEYS[:2]), b"\0" + push(signature), (b"", signature))
-            for shape in range(4)
-        ]
-        + [
-            _interpreter(4, push(KEYS[0][1:]) + bytes((op,)), b"", (bytes(63) + b"\1",))
-            for op in (0xAC, 0xAD, 0xBA)
+        "interpreter": [
+            *(_interpreter(shape, script) for script in scripts for shape in range(7)),
+            *(
+                _interpreter(
+                    shape, multisig(1, KEYS[:2]), b"\0" + push(signature), (b"", signature)
+                )
+                for shape in range(4)
+                for signature in signatures
+            ),
+            *(_interpreter(6, KEYS[0], b"", (signature,)) for signature in signatures),
+            *(_interpreter(5, b"\1" + KEYS[0][1:], b"", (signature,)) for signature in schnorr),
+            *(
+                _interpreter(4, push(KEYS[0][1:]) + bytes((opcode,)), b"", (signature,))
+                for opcode in (Op.OP_CHECKSIG, Op.OP_CHECKSIGVERIFY, Op.OP_CHECKSIGADD)
+                for signature in schnorr
+            ),
         ],
     }

@@ -12,6 +12,7 @@ from typing import Final
 
 from drystone.consensus.block import check_block, contextual_check_block
 from drystone.consensus.chains import MAINNET, REGTEST, SIGNET
+from drystone.consensus.coins import Coin
 from drystone.consensus.connect import connect_block
 from drystone.consensus.errors import Rejected
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
@@ -46,6 +47,7 @@ from drystone.primitives.script import (
     is_unspendable,
     p2sh,
     p2tr,
+    p2wpkh,
     p2wsh,
     parse_script,
     push,
@@ -76,7 +78,10 @@ def transaction(data: bytes) -> None:
         check_transaction(tx)
 
 
-_UNSOLVED = replace(REGTEST, pow_assumed=True)
+_HEIGHT = 200
+_UNSOLVED = replace(
+    REGTEST, pow_assumed=True, bip34_height=_HEIGHT + 1, bip34_hash=REGTEST.genesis_hash
+)
 _UNSOLVED_SIGNET = replace(SIGNET, pow_assumed=True)
 
 
@@ -92,10 +97,39 @@ def block(data: bytes) -> None:
     with suppress(Rejected):
         check_signet_solution(decoded, _UNSOLVED_SIGNET)
     fixed = replace(decoded, header=replace(decoded.header, merkle_root=decoded.merkle_root()[0]))
-    with suppress(Rejected):
+    try:
         check_block(fixed, _UNSOLVED)
-        contextual_check_block(fixed, height=17, previous_median_time=0, params=_UNSOLVED)
-        connect_block(fixed, {}, height=17, median_time_at=lambda _: 0, params=_UNSOLVED)
+    except Rejected:
+        return
+    with suppress(Rejected):
+        contextual_check_block(fixed, height=_HEIGHT, previous_median_time=0, params=_UNSOLVED)
+    with suppress(Rejected):
+        change = connect_block(
+            fixed,
+            _Plenty(),
+            height=_HEIGHT,
+            median_time_at=lambda height: 600 * height,
+            params=_UNSOLVED,
+            bip34_ancestor=_UNSOLVED.bip34_hash,
+        )
+        assert all(outpoint not in change.created for outpoint in change.spent)
+
+
+class _Plenty:
+    """A coin wherever one is looked for: of a kind and an age that its outpoint tells."""
+
+    scripts = (
+        b"\x51",
+        p2sh(hash160(b"\x51")),
+        p2wsh(sha256(b"\x51").digest()),
+        p2tr(bytes(32)),
+        b"",
+    )
+
+    def get(self, outpoint: OutPoint, /) -> Coin:
+        kind, age = outpoint.txid[0], outpoint.txid[1]
+        script = self.scripts[kind % len(self.scripts)]
+        return Coin(TxOut(outpoint.vout, script), _HEIGHT - age % _HEIGHT, kind >= 0x80)
 
 
 def message_parts(data: bytes) -> None:
@@ -192,7 +226,7 @@ _WHIM = Whim()
 _ALL_FLAGS = (1 << 21) - 1
 _INTERNAL_KEY = x_only_public_key(sha256(b"internal key").digest())
 _OTHERS = OutPoint(Txid(bytes(32)), 7)
-_SHAPES: Final = 6
+_SHAPES: Final = 7
 
 
 def interpreter(data: bytes) -> None:
@@ -255,6 +289,8 @@ def _shaped(
         output_key, parity = tweak_public_key(_INTERNAL_KEY, tweak)
         control_block = bytes((LEAF_VERSION_TAPSCRIPT | parity,)) + _INTERNAL_KEY
         witness, script_pubkey = [*witness, script, control_block], p2tr(output_key)
+    elif shape == 6:
+        witness, script_pubkey = [*witness, script], p2wpkh(hash160(script))
     elif shape == 5 and script:
         script_pubkey = witness_script_pubkey(script[0] % 17, script[1:41])
     else:
