@@ -242,7 +242,7 @@ def measure_inputs(rounds: int) -> None:
         spends = payments(lock_of, CHECKS // 2, 2)
         ways = {"at once": check_each(spends), "in a batch": check_batch(spends)}
         timed = Timed({"bare": bare(CHECKS), "parsed": parsed(CHECKS), **ways}, rounds)
-        what = f"the library's check for {name}, key and signature parsed too"
+        what = f"the library alone, parsing key and signature too, {name}"
         timed.line(what, "parsed", CHECKS, timed.ratio("parsed", "bare"))
         for way in ways:
             what = f"scripts of an input, {name}, signatures {way}"

@@ -110,7 +110,7 @@ def connect_block(
     if BlockAt(height, block.hash) in params.bip30_repeats:
         view.overwrite(block.coinbase)
     elif is_bip30_in_doubt(height, bip34_ancestor, params):
-        check_overwrites_nothing(block, coins)
+        check_overwrites_nothing(block, coins, height)
     is_bip68_active = height >= params.csv_height
     previous_median_time = median_time_at(height - 1) if is_bip68_active else 0
     flags = script_flags(params, height, block.hash)
@@ -146,8 +146,8 @@ def is_bip30_in_doubt(height: int, bip34_ancestor: BlockHash | None, params: Par
     return bip34_ancestor != params.bip34_hash
 
 
-def check_overwrites_nothing(block: Block, coins: CoinsView) -> None:
-    """No transaction makes a coin where one is that nobody has spent yet (BIP30).
+def check_overwrites_nothing(block: Block, coins: CoinsView, height: int) -> None:
+    """No transaction makes a coin where an older one is that nobody has spent yet (BIP30).
 
     CVE-2012-1909: the same coinbase once more, and what is built on it, would take the older
     coins away from their owner. Core: ConnectBlock. Raises BlockInvalid("bad-txns-BIP30").
@@ -155,7 +155,8 @@ def check_overwrites_nothing(block: Block, coins: CoinsView) -> None:
     for tx in block.vtx:
         for vout in range(len(tx.vout)):
             outpoint = OutPoint(tx.txid, vout)
-            if coins.get(outpoint) is not None:
+            coin = coins.get(outpoint)
+            if coin is not None and coin.height < height:
                 raise BlockInvalid("bad-txns-BIP30", f"there is a coin at {outpoint}")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from drystone.consensus.chains import MAINNET
 from drystone.consensus.coins import Coin
 from drystone.consensus.connect import (
     BIP34_IMPLIES_BIP30_LIMIT,
@@ -19,7 +20,7 @@ from drystone.consensus.subsidy import block_subsidy
 from drystone.crypto.ripemd160 import hash160
 from drystone.primitives.amount import MAX_MONEY
 from drystone.primitives.block import Block, BlockHeader
-from drystone.primitives.hashes import BlockHash, Txid
+from drystone.primitives.hashes import BlockHash, Txid, display
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import op_return, p2sh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
@@ -135,6 +136,22 @@ def test_no_coin_is_overwritten() -> None:
 def test_a_spent_coin_may_come_back() -> None:
     payment = pays(1)
     connect(block_of(payment), {outpoint(1): coin()})
+
+
+def test_what_a_block_makes_and_spends_may_be_among_its_coins() -> None:
+    """As in undo data, and in what block explorers give as a block's inputs."""
+    payment = pays(1)
+    child = replace(payment, vin=(TxIn(OutPoint(payment.txid, 0)),))
+    coins = {outpoint(1): coin(), OutPoint(payment.txid, 0): coin(900, height=HEIGHT)}
+    change = connect(block_of(payment, child), coins)
+    assert set(change.spent) == {outpoint(1)}
+
+
+def test_mainnets_two_exceptions_are_those_of_2010() -> None:
+    assert [(at.height, display(at.hash)) for at in MAINNET.bip30_repeats] == [
+        (91842, "00000000000a4d0a398161ffc163c503763b1f4360639393e0e4c8e300e0caec"),
+        (91880, "00000000000743f190a18c5577a3c2d2a1f610ae9601ac046a38084ccb7cd721"),
+    ]
 
 
 def test_two_blocks_may_overwrite_and_it_can_be_undone() -> None:
