@@ -157,7 +157,7 @@ def test_mainnets_two_exceptions_are_those_of_2010() -> None:
 def test_two_blocks_may_overwrite_and_it_can_be_undone() -> None:
     """As blocks 91842 and 91880 did."""
     block = block_of()
-    overwritten = {OutPoint(block.coinbase.txid, 0): coin(height=91812, is_coinbase=True)}
+    overwritten = {OutPoint(block.coinbase.txid, 0): coin(height=90, is_coinbase=True)}
     params = replace(REGTEST, bip30_repeats=(BlockAt(HEIGHT, block.hash),))
     change = connect(block, overwritten, params)
     assert change.spent == overwritten
