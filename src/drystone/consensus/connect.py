@@ -66,7 +66,8 @@ def verify_block(
     Raises BlockInvalid or BlockMutated.
     """
     check_block(block, params)
-    previous_median_time = median_time_at(height - 1) if height >= params.csv_height else 0
+    is_bip113_active = height >= max(1, params.csv_height)  # genesis has nothing below it
+    previous_median_time = median_time_at(height - 1) if is_bip113_active else 0
     contextual_check_block(
         block, height=height, previous_median_time=previous_median_time, params=params
     )
