@@ -1,0 +1,96 @@
+"""Good inputs for the fuzzer to begin with, since it finds no signature or checksum by itself."""
+
+from collections.abc import Iterable, Mapping
+
+from drystone.consensus.chains import MAINNET, REGTEST
+from drystone.consensus.coins import Coin
+from drystone.crypto import base58
+from drystone.crypto.address import address_from_script, wif_from_secret
+from drystone.primitives.block import BlockLocator
+from drystone.primitives.merkleblock import PartialMerkleTree
+from drystone.primitives.opcodes import Op
+from drystone.primitives.script import P2A, multisig, op_return, p2wpkh, push
+from drystone.primitives.transaction import OutPoint, Transaction, TxOut
+from support.blocks import MinedChain
+from support.spending import KEYS, LOCKS, SECRET, spend
+
+
+def _interpreter(
+    shape: int, script: bytes, script_sig: bytes = b"", witness: Iterable[bytes] = ()
+) -> bytes:
+    elements = list(witness)
+    return b"".join(
+        (
+            bytes((shape,)) + b"\xff" * 8 + bytes(6),
+            bytes((len(script_sig),)) + script_sig,
+            bytes((len(elements),)) + b"".join(bytes((len(e),)) + e for e in elements),
+            script,
+        )
+    )
+
+
+def _scripts() -> list[bytes]:
+    """One for each opcode, on a few numbers; a few of more than one."""
+    numbers = bytes(range(Op.OP_1, Op.OP_4 + 1))
+    one_each = [
+        numbers + bytes((opcode, Op.OP_DEPTH))
+        for opcode in range(Op.OP_1NEGATE, Op.OP_CHECKSIGADD + 2)
+    ]
+    return [
+        *one_each,
+        bytes((Op.OP_1, Op.OP_IF, Op.OP_1, Op.OP_ELSE, Op.OP_0, Op.OP_ENDIF)),
+        multisig(2, KEYS),
+        *(lock.script_pubkey for lock in LOCKS),
+    ]
+
+
+def seeds() -> Mapping[str, list[bytes]]:
+    """By target."""
+    chain = MinedChain()
+    chain.mine(101)
+    coin = next(item for item in chain.coins.items() if item[1].height == 1)
+    outputs = [TxOut(1000, lock.script_pubkey) for lock in LOCKS]
+    source = spend([coin], LOCKS[:1], outputs)
+    coins = [
+        (OutPoint(source.txid, n), Coin(output, 102, is_coinbase=False))
+        for n, output in enumerate(outputs)
+    ]
+    payment = spend(coins, LOCKS, outputs[:1])
+    blocks = [chain.params.genesis, chain.mine(), chain.block([source, payment])]
+    transactions = [source, payment, Transaction(2, (), ()), *(block.coinbase for block in blocks)]
+    txids = [bytes((n,)) * 32 for n in range(7)]
+    tree = PartialMerkleTree.from_leaves(txids, [n % 3 == 0 for n in range(7)])
+    scripts = [*_scripts(), op_return(b"data"), P2A, p2wpkh(bytes(20)), push(bytes(300))]
+    texts = [
+        *(address_from_script(s, p.address) for s in scripts for p in (MAINNET, REGTEST)),
+        wif_from_secret(SECRET, MAINNET.address),
+    ]
+    hash_types = (0, 1, 2, 3, 0x81, 0x82, 0x83)
+    signatures = [b"\x30\x06\x02\x01\x01\x02\x01\x01" + bytes((t,)) for t in hash_types]
+    schnorr = [bytes(63) + b"\1" + bytes((t,)) * (t > 0) for t in hash_types]
+    return {
+        "transaction": [tx.encode() for tx in transactions],
+        "block": [block.encode() for block in blocks],
+        "message_parts": [tree.encode(), BlockLocator((REGTEST.genesis_hash,)).encode()],
+        "script": scripts,
+        "address": [b"\0" + text.encode() for text in texts if text]
+        + [b"\1" + base58.decode(text, 40)[:-4] for text in texts if text and text[0] in "13LK"]
+        + [b"\2\0" + bytes(32), b"\3\1" + bytes(52)],
+        "interpreter": [
+            *(_interpreter(shape, script) for script in scripts for shape in range(7)),
+            *(
+                _interpreter(
+                    shape, multisig(1, KEYS[:2]), b"\0" + push(signature), (b"", signature)
+                )
+                for shape in range(4)
+                for signature in signatures
+            ),
+            *(_interpreter(6, KEYS[0], b"", (signature,)) for signature in signatures),
+            *(_interpreter(5, b"\1" + KEYS[0][1:], b"", (signature,)) for signature in schnorr),
+            *(
+                _interpreter(4, push(KEYS[0][1:]) + bytes((opcode,)), b"", (signature,))
+                for opcode in (Op.OP_CHECKSIG, Op.OP_CHECKSIGVERIFY, Op.OP_CHECKSIGADD)
+                for signature in schnorr
+            ),
+        ],
+    }

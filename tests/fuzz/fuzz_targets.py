@@ -1,0 +1,355 @@
+"""What the fuzzer runs: each target takes any bytes and must come back.
+
+Whatever it raises is a mistake of ours. Targets know nothing of the fuzzer, so that what it finds
+is replayed by an ordinary test.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from hashlib import sha256
+from typing import Final
+
+from drystone.consensus.block import check_block, contextual_check_block
+from drystone.consensus.chains import MAINNET, REGTEST, SIGNET
+from drystone.consensus.coins import Coin
+from drystone.consensus.connect import connect_block
+from drystone.consensus.errors import Rejected
+from drystone.consensus.script.errors import ScriptError, ScriptInvalid
+from drystone.consensus.script.flags import Flags
+from drystone.consensus.script.sigops import count_sigops, p2sh_sigops, witness_sigops
+from drystone.consensus.script.taproot import LEAF_VERSION_TAPSCRIPT, tap_leaf_hash
+from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
+from drystone.consensus.signet import check_signet_solution
+from drystone.consensus.transaction import check_transaction
+from drystone.consensus.verifier import SignatureCheck, verify_one_by_one
+from drystone.crypto import base58, bech32
+from drystone.crypto.address import (
+    AddressError,
+    address_from_script,
+    script_from_address,
+    secret_from_wif,
+    wif_from_secret,
+)
+from drystone.crypto.bech32 import Checksum
+from drystone.crypto.ripemd160 import hash160
+from drystone.crypto.secp256k1 import tap_tweak, tweak_public_key, x_only_public_key
+from drystone.primitives.block import Block, BlockHeader, BlockLocator
+from drystone.primitives.codec import DecodeError, Malformed, Reader
+from drystone.primitives.hashes import Txid
+from drystone.primitives.merkleblock import PartialMerkleTree
+from drystone.primitives.script import (
+    ScriptOp,
+    decode_number,
+    disassemble,
+    encode_number,
+    is_push_only,
+    is_unspendable,
+    p2sh,
+    p2tr,
+    p2wpkh,
+    p2wsh,
+    parse_script,
+    push,
+    push_int,
+    witness_program,
+    witness_script_pubkey,
+)
+from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
+
+Target = Callable[[bytes], None]
+
+
+# Decoders.
+
+
+def transaction(data: bytes) -> None:
+    """What decodes, encodes to the same bytes; the rules accept or refuse it."""
+    try:
+        tx = Transaction.from_bytes(data)
+    except DecodeError:
+        return
+    assert tx.encode() == data
+    assert tx.total_size == len(data) >= tx.stripped_size == len(tx.encode_stripped())
+    assert tx == Transaction(tx.version, tx.vin, tx.vout, tx.lock_time)
+    assert (bytes(tx.txid) == tx.wtxid) is not tx.has_witness
+    assert 3 * tx.stripped_size + len(data) == tx.weight <= 4 * tx.vsize
+    with suppress(Rejected):
+        check_transaction(tx)
+
+
+_HEIGHT = 200
+_UNSOLVED = replace(
+    REGTEST, pow_assumed=True, bip34_height=_HEIGHT + 1, bip34_hash=REGTEST.genesis_hash
+)
+_UNSOLVED_SIGNET = replace(SIGNET, pow_assumed=True)
+
+
+def block(data: bytes) -> None:
+    """What decodes, encodes to the same bytes; the rules accept or refuse it, to the last."""
+    try:
+        decoded = Block.from_bytes(data)
+    except DecodeError:
+        return
+    assert decoded.encode() == data
+    assert decoded.total_size == len(data)
+    assert decoded == Block(BlockHeader.from_bytes(data[:80]), decoded.vtx)
+    with suppress(Rejected):
+        check_signet_solution(decoded, _UNSOLVED_SIGNET)
+    fixed = replace(decoded, header=replace(decoded.header, merkle_root=decoded.merkle_root()[0]))
+    try:
+        check_block(fixed, _UNSOLVED)
+    except Rejected:
+        return
+    with suppress(Rejected):
+        contextual_check_block(fixed, height=_HEIGHT, previous_median_time=0, params=_UNSOLVED)
+    with suppress(Rejected):
+        change = connect_block(
+            fixed,
+            _Plenty(),
+            height=_HEIGHT,
+            median_time_at=lambda height: 600 * height,
+            params=_UNSOLVED,
+            bip34_ancestor=_UNSOLVED.bip34_hash,
+        )
+        assert all(outpoint not in change.created for outpoint in change.spent)
+
+
+class _Plenty:
+    """A coin wherever one is looked for: of a kind and an age that its outpoint tells."""
+
+    scripts = (
+        b"\x51",
+        p2sh(hash160(b"\x51")),
+        p2wsh(sha256(b"\x51").digest()),
+        p2tr(bytes(32)),
+        b"",
+    )
+
+    def get(self, outpoint: OutPoint, /) -> Coin:
+        kind, age = outpoint.txid[0], outpoint.txid[1]
+        script = self.scripts[kind % len(self.scripts)]
+        return Coin(TxOut(outpoint.vout, script), _HEIGHT - age % _HEIGHT, kind >= 0x80)
+
+
+def message_parts(data: bytes) -> None:
+    """Partial merkle trees and locators: the same, and a tree proves something or is refused."""
+    with suppress(DecodeError):
+        locator = BlockLocator.decode(Reader(data))
+        assert BlockLocator.decode(Reader(locator.encode())) == locator
+    with suppress(DecodeError):
+        tree = PartialMerkleTree.decode(Reader(data))
+        assert PartialMerkleTree.decode(Reader(tree.encode())) == tree
+        tree.extract()
+
+
+# Scripts as bytes.
+
+
+def script(data: bytes) -> None:
+    """All ways of taking a script apart agree, and none of them fails."""
+    operations = list(_operations(data))
+    starts = [0, *(op.end for op in operations)]
+    assert [data[start] for start in starts[: len(operations)]] == [op.opcode for op in operations]
+    assert starts == sorted(set(starts))
+    is_whole = starts[-1] == len(data)
+    assert ("[error]" in disassemble(data)) is not is_whole
+    assert len(disassemble(data).split()) == len(operations) + (not is_whole)
+    assert not is_push_only(data) or is_whole
+    is_unspendable(data)
+    assert count_sigops(data, accurate=True) <= count_sigops(data, accurate=False)
+    program = witness_program(data)
+    assert program is None or witness_script_pubkey(*program) == data
+    number = decode_number(data)
+    assert decode_number(encode_number(number)) == number
+    assert len(encode_number(number)) <= len(data)
+    assert next(parse_script(push_int(number))).end == len(push_int(number))
+    assert [op.data for op in parse_script(push(data))] == [data]
+
+
+def _operations(script: bytes) -> Iterator[ScriptOp]:
+    with suppress(Malformed):
+        yield from parse_script(script)
+
+
+# Addresses.
+
+
+def address(data: bytes) -> None:
+    """Text is an address and is given back, or is refused; every script's address leads to it.
+
+    The first byte chooses: the rest is text, or what a right checksum is put to.
+    """
+    kind, rest = data[:1], data[1:]
+    if kind == b"\1":
+        text = base58.encode_check(rest)
+        assert base58.decode_check(text, len(rest)) == rest
+    elif kind in (b"\2", b"\3"):
+        values = [byte & 31 for byte in rest[:80]]
+        checksum = Checksum.BECH32 if kind == b"\2" else Checksum.BECH32M
+        text = bech32.encode(MAINNET.address.segwit, values, checksum)
+    else:
+        text = rest.decode("utf-8", errors="replace")
+    for prefixes in (MAINNET.address, REGTEST.address):
+        try:
+            paid = script_from_address(text, prefixes)
+        except AddressError:
+            pass
+        else:
+            assert address_from_script(paid, prefixes) in (text, text.lower())
+        try:
+            secret, compressed = secret_from_wif(text, prefixes)
+        except AddressError:
+            pass
+        else:
+            assert wif_from_secret(secret, prefixes, compressed=compressed) == text
+        shown = address_from_script(rest, prefixes)
+        assert shown is None or script_from_address(shown, prefixes) == rest
+
+
+# The interpreter.
+
+
+class Whim:
+    """A verifier for whom a signature is valid if its last byte is odd: so both can be reached."""
+
+    def ecdsa(self, _public_key: bytes, _digest: bytes, signature: bytes, /) -> bool:
+        """By the last byte before the hash type."""
+        return bool(signature) and signature[-1] & 1 == 1
+
+    def schnorr(self, _public_key: bytes, _digest: bytes, signature: bytes, /) -> bool:
+        """By the last byte."""
+        return signature[-1] & 1 == 1
+
+
+_WHIM = Whim()
+_ALL_FLAGS = (1 << 21) - 1
+_INTERNAL_KEY = x_only_public_key(sha256(b"internal key").digest())
+_OTHERS = OutPoint(Txid(bytes(32)), 7)
+_SHAPES: Final = 7
+
+
+def interpreter(data: bytes) -> None:
+    """Any scripts and witness, under any flags: valid, or the one declared error.
+
+    The verdict is the same whether signatures are checked at once or in a batch, and what is valid
+    under some flags is valid under fewer.
+
+    ```
+    shape (1) | flags (4) | fewer flags (4) | version, sequence, lock time (2 each)
+      | script_sig | elements of the witness, their number first | script: what is left
+    ```
+    """
+    feed = _Feed(data)
+    shape = feed.number(1) % _SHAPES
+    flags, fewer = _flags(feed.number(4)), feed.number(4)
+    version, sequence, lock_time = feed.number(2) & 3, feed.number(2), feed.number(2)
+    script_sig = feed.some()
+    witness = [feed.some() for _ in range(feed.number(1) & 15)]
+    script = feed.left()
+    txin, script_pubkey = _shaped(shape, script_sig, witness, script)
+    txin = replace(txin, sequence=sequence | (sequence & 0x8000) << 16)
+    spent = [TxOut(1000, script_pubkey), TxOut(2000, b"\x51")]
+    tx = Transaction(version, (txin, TxIn(_OTHERS)), (TxOut(900, script),), lock_time)
+    error = _verdict(tx, spent, flags)
+    assert _verdict_of_batch(tx, spent, flags) == error
+    if error is ScriptError.OK:
+        assert _verdict(tx, spent, _flags(flags.value & fewer)) is ScriptError.OK
+    p2sh_sigops(txin.script_sig, script_pubkey)
+    witness_sigops(txin.script_sig, script_pubkey, txin.witness, flags)
+
+
+def _flags(value: int) -> Flags:
+    """Any flags that may go together."""
+    flags = Flags(value & _ALL_FLAGS)
+    if Flags.CLEANSTACK in flags:
+        flags |= Flags.WITNESS
+    if Flags.WITNESS in flags:
+        flags |= Flags.P2SH
+    return flags
+
+
+def _shaped(
+    shape: int, script_sig: bytes, witness: list[bytes], script: bytes
+) -> tuple[TxIn, bytes]:
+    """The input and the output script such that the script is reached."""
+    if shape == 1:
+        script_sig, script_pubkey = script_sig + push(script), p2sh(hash160(script))
+    elif shape == 2:
+        witness, script_pubkey = [*witness, script], p2wsh(sha256(script).digest())
+    elif shape == 3:
+        program = p2wsh(sha256(script).digest())
+        witness, script_sig, script_pubkey = (
+            [*witness, script],
+            push(program),
+            p2sh(hash160(program)),
+        )
+    elif shape == 4:
+        tweak = tap_tweak(_INTERNAL_KEY, tap_leaf_hash(script))
+        output_key, parity = tweak_public_key(_INTERNAL_KEY, tweak)
+        control_block = bytes((LEAF_VERSION_TAPSCRIPT | parity,)) + _INTERNAL_KEY
+        witness, script_pubkey = [*witness, script, control_block], p2tr(output_key)
+    elif shape == 6:
+        witness, script_pubkey = [*witness, script], p2wpkh(hash160(script))
+    elif shape == 5 and script:
+        script_pubkey = witness_script_pubkey(script[0] % 17, script[1:41])
+    else:
+        script_pubkey = script
+    return TxIn(_OTHERS._replace(vout=1), script_sig, 0, tuple(witness)), script_pubkey
+
+
+def _verdict(tx: Transaction, spent: Sequence[TxOut], flags: Flags) -> ScriptError:
+    try:
+        verify_scripts(tx, spent, flags, _WHIM)
+    except ScriptInvalid as invalid:
+        return invalid.error
+    return ScriptError.OK
+
+
+def _verdict_of_batch(tx: Transaction, spent: Sequence[TxOut], flags: Flags) -> ScriptError:
+    def are_valid(checks: Sequence[SignatureCheck]) -> bool:
+        return verify_one_by_one(checks, _WHIM)
+
+    try:
+        verify_batch_of_scripts([Spend(tx, spent)], flags, are_valid, _WHIM)
+    except ScriptInvalid as invalid:
+        return invalid.error
+    return ScriptError.OK
+
+
+class _Feed:
+    """Bytes to be used up: whatever is asked for beyond the end is zero or empty."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def take(self, count: int) -> bytes:
+        taken, self.data = self.data[:count], self.data[count:]
+        return taken
+
+    def number(self, count: int) -> int:
+        return int.from_bytes(self.take(count), "little")
+
+    def some(self) -> bytes:
+        """A length in one byte, or 255 and two, and so many bytes."""
+        length = self.number(1)
+        return self.take(self.number(2) if length == 255 else length)
+
+    def left(self) -> bytes:
+        return self.take(len(self.data))
+
+
+TARGETS: Final[Mapping[str, Target]] = {
+    target.__name__: target
+    for target in (transaction, block, message_parts, script, address, interpreter)
+}
+
+MAX_BYTES: Final = {
+    "transaction": 1 << 14,
+    "block": 1 << 14,
+    "message_parts": 1 << 12,
+    "script": 1 << 11,
+    "address": 200,
+    "interpreter": 1 << 12,
+}
+"""The longest input that the fuzzer tries on each."""

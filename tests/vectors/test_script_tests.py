@@ -1,0 +1,33 @@
+"""script_tests.json: scripts and witnesses with the error that each must end in."""
+
+from random import Random
+
+from drystone.consensus.script.errors import ScriptError, ScriptInvalid
+from drystone.consensus.script.flags import Flags
+from drystone.consensus.script.verify import verify_scripts
+from support.script_cases import ScriptCase, script_cases
+from support.vectors import filled, trimmed, vectors
+
+
+def outcome(case: ScriptCase, flags: Flags) -> ScriptError:
+    try:
+        verify_scripts(case.tx, [case.spent], flags)
+    except ScriptInvalid as invalid:
+        return invalid.error
+    return ScriptError.OK
+
+
+@vectors("script_tests.json", script_cases)
+def test_a_script_ends_in_the_error_that_the_vector_names(case: ScriptCase) -> None:
+    assert outcome(case, case.flags) is case.expected, case.text
+
+
+@vectors("script_tests.json", script_cases)
+def test_flags_only_forbid(case: ScriptCase) -> None:
+    rng = Random(case.text)
+    for _ in range(8):
+        some = Flags(rng.getrandbits(21))
+        if case.expected is ScriptError.OK:
+            assert outcome(case, trimmed(case.flags & ~some)) is ScriptError.OK
+        else:
+            assert outcome(case, filled(case.flags | some)) is not ScriptError.OK
