@@ -33,8 +33,8 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.codec import compact_size
 from drystone.primitives.hashes import BlockHash, Txid
 from drystone.primitives.transaction import OutPoint, TxOut
-from support.blocks import REGTEST, coinbase_at
-from support.spending import Lock, p2pkh_lock, p2tr_key_lock, p2wpkh_lock, spend
+from tests.support.blocks import REGTEST, coinbase_at
+from tests.support.spending import Lock, p2pkh_lock, p2tr_key_lock, p2wpkh_lock, spend
 
 Work = Callable[[], object]
 

@@ -11,8 +11,8 @@ from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import P2A, multisig, op_return, p2wpkh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
-from support.blocks import MinedChain
-from support.spending import KEYS, LOCKS, SECRET, spend
+from tests.support.blocks import MinedChain
+from tests.support.spending import KEYS, LOCKS, SECRET, spend
 
 
 def _interpreter(

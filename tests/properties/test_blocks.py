@@ -18,10 +18,10 @@ from drystone.primitives.codec import DecodeError, Reader, Truncated
 from drystone.primitives.hashes import display
 from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.transaction import TxOut
-from support.blocks import REGTEST, MinedChain
-from support.mainnet import BLOCK_1, BLOCK_170, COIN_9
-from support.spending import LOCKS, spend
-from support.strategies import blocks, hashes, headers
+from tests.support.blocks import REGTEST, MinedChain
+from tests.support.mainnet import BLOCK_1, BLOCK_170, COIN_9
+from tests.support.spending import LOCKS, spend
+from tests.support.strategies import blocks, hashes, headers
 
 REAL = {0: MAINNET.genesis, 1: BLOCK_1, 170: BLOCK_170}
 

@@ -13,7 +13,7 @@ from drystone.consensus.subsidy import block_subsidy
 from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import BlockHash, Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.blocks import REGTEST, coinbase_at
+from tests.support.blocks import REGTEST, coinbase_at
 
 HEIGHT = 150
 SUBSIDY = block_subsidy(HEIGHT, REGTEST.halving_interval)

@@ -30,9 +30,9 @@ from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import p2pkh, p2tr, p2wpkh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.everyday_spends import der
-from support.spending import KEY, LOCKS, SECRET, signed
-from support.strategies import outpoints, outputs, u32s
+from tests.support.everyday_spends import der
+from tests.support.spending import KEY, LOCKS, SECRET, signed
+from tests.support.strategies import outpoints, outputs, u32s
 
 SCRIPTS = {
     "legacy": p2pkh(hash160(KEY)),

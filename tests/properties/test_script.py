@@ -28,9 +28,9 @@ from drystone.consensus.script.verify import (
 from drystone.consensus.verifier import INLINE, Verifier
 from drystone.primitives.script import MAX_ELEMENT_BYTES, p2sh, witness_script_pubkey
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
-from support.everyday_spends import Credulous
-from support.random_spends import flag_sets, scripts, spends
-from support.vectors import trimmed
+from tests.support.everyday_spends import Credulous
+from tests.support.random_spends import flag_sets, scripts, spends
+from tests.support.vectors import trimmed
 
 TX = Transaction(2, (TxIn(NULL_OUTPOINT, sequence=5),), (TxOut(1, b""),), lock_time=7)
 stacks = st.lists(st.binary(max_size=8) | st.just(bytes(MAX_ELEMENT_BYTES)), max_size=8)

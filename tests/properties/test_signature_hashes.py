@@ -17,8 +17,8 @@ from drystone.primitives.hashes import sha256d, tagged_hash
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import parse_script
 from drystone.primitives.transaction import Transaction, TxOut
-from support.random_spends import words
-from support.strategies import i32s, outputs, transactions
+from tests.support.random_spends import words
+from tests.support.strategies import i32s, outputs, transactions
 
 NO_OUTPUT = TxOut(-1, b"")
 # Without pushes past the end; what becomes of those is told in the unit tests.

@@ -11,7 +11,7 @@ from drystone.consensus.errors import TxInvalid
 from drystone.consensus.transaction import check_transaction
 from drystone.primitives.codec import DecodeError, Reader, Truncated, compact_size
 from drystone.primitives.transaction import Transaction
-from support.strategies import transactions
+from tests.support.strategies import transactions
 
 IDENTITY = ("txid", "wtxid", "stripped_size", "total_size")
 

@@ -21,7 +21,7 @@ from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import p2pkh, p2tr, p2wpkh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.spending import KEYS, SECRETS
+from tests.support.spending import KEYS, SECRETS
 
 T = TypeVar("T")
 

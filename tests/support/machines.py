@@ -10,7 +10,7 @@ from drystone.consensus.script.machine import Machine, SigVersion, Tapscript
 from drystone.consensus.script.sighash import SignatureHashes
 from drystone.consensus.verifier import INLINE, Verifier
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
-from support.vectors import assemble
+from tests.support.vectors import assemble
 
 SPENDING = Transaction(2, (TxIn(NULL_OUTPOINT),), (TxOut(0, b""),))
 

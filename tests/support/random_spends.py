@@ -23,8 +23,8 @@ from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import p2sh, p2tr, p2wsh, push, push_int
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.spending import KEYS, LOCKS, SECRETS, Unlocked
-from support.vectors import filled
+from tests.support.spending import KEYS, LOCKS, SECRETS, Unlocked
+from tests.support.vectors import filled
 
 X_ONLY_KEYS = [x_only_public_key(secret) for secret in SECRETS]
 

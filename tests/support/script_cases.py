@@ -9,7 +9,7 @@ from drystone.consensus.script.taproot import LEAF_VERSION_TAPSCRIPT, tap_leaf_h
 from drystone.crypto.secp256k1 import tap_tweak, tweak_public_key
 from drystone.primitives.amount import COIN
 from drystone.primitives.transaction import NULL_OUTPOINT, OutPoint, Transaction, TxIn, TxOut
-from support.vectors import assemble, filled, flags_from
+from tests.support.vectors import assemble, filled, flags_from
 
 # BIP341's point that nobody knows a secret for: the vectors ask for any fixed internal key.
 INTERNAL_KEY = bytes.fromhex("50929b74c1a04954b78b4b6035e97a5e078a5a0f28ec96d547bfee9ace803ac0")

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from drystone.primitives.hashes import Txid, from_display
 from drystone.primitives.transaction import NULL_VOUT, OutPoint, Transaction, TxOut
-from support.vectors import assemble
+from tests.support.vectors import assemble
 
 
 class TxCase(NamedTuple):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from drystone.crypto import base58
-from support.vectors import vectors
+from tests.support.vectors import vectors
 
 
 @vectors("base58_encode_decode.json", cases_of=list)

@@ -24,7 +24,7 @@ from drystone.crypto.secp256k1 import (
 from drystone.primitives.hashes import tagged_hash
 from drystone.primitives.script import p2tr
 from drystone.primitives.transaction import Transaction, TxOut
-from support.vectors import vectors
+from tests.support.vectors import vectors
 
 Json = dict[str, Any]
 

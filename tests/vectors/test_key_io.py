@@ -13,7 +13,7 @@ from drystone.crypto.address import (
     secret_from_wif,
     wif_from_secret,
 )
-from support.vectors import vectors
+from tests.support.vectors import vectors
 
 # testnet3 is no chain of ours, but its addresses are testnet4's.
 PREFIXES = {name: params.address for name, params in CHAINS.items()}

@@ -5,8 +5,8 @@ from random import Random
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.verify import verify_scripts
-from support.script_cases import ScriptCase, script_cases
-from support.vectors import filled, trimmed, vectors
+from tests.support.script_cases import ScriptCase, script_cases
+from tests.support.vectors import filled, trimmed, vectors
 
 
 def outcome(case: ScriptCase, flags: Flags) -> ScriptError:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from drystone.consensus.script.sighash import SignatureHashes
 from drystone.primitives.hashes import display
 from drystone.primitives.transaction import Transaction
-from support.vectors import vectors
+from tests.support.vectors import vectors
 
 
 class SighashCase(NamedTuple):

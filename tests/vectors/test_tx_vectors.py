@@ -9,8 +9,8 @@ from drystone.consensus.script.errors import ScriptInvalid
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.verify import verify_scripts
 from drystone.consensus.transaction import check_transaction
-from support.tx_cases import TxCase, tx_cases
-from support.vectors import filled, flags_from, trimmed, vectors
+from tests.support.tx_cases import TxCase, tx_cases
+from tests.support.vectors import filled, flags_from, trimmed, vectors
 
 ALL = ~Flags.NONE
 

@@ -27,7 +27,7 @@ from drystone.primitives.transaction import (
     TxIn,
     TxOut,
 )
-from support.blocks import REGTEST, assembled, coinbase_at, with_commitment
+from tests.support.blocks import REGTEST, assembled, coinbase_at, with_commitment
 
 HEIGHT = 200
 MEDIAN = 1_600_000_000

@@ -24,8 +24,8 @@ from drystone.primitives.hashes import BlockHash, Txid, display
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import op_return, p2sh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.blocks import REGTEST, coinbase_at
-from support.spending import LOCKS, Lock, spend
+from tests.support.blocks import REGTEST, coinbase_at
+from tests.support.spending import LOCKS, Lock, spend
 
 HEIGHT = 200
 TRUE = b"\x51"

@@ -10,7 +10,7 @@ from drystone.consensus.header import check_header, contextual_check_header
 from drystone.consensus.params import Params
 from drystone.primitives.block import BlockHeader
 from drystone.primitives.hashes import BlockHash
-from support.blocks import REGTEST, solved
+from tests.support.blocks import REGTEST, solved
 
 MEDIAN, PREVIOUS_TIME, NOW = 10_000, 11_000, 12_000
 MAX_TIME = NOW + 7200

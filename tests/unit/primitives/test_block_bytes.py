@@ -15,7 +15,7 @@ from drystone.primitives.block import (
 from drystone.primitives.codec import Malformed, Reader, Truncated
 from drystone.primitives.hashes import NULL_HASH, BlockHash, display, sha256d
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
-from support.mainnet import BLOCK_1, BLOCK_170
+from tests.support.mainnet import BLOCK_1, BLOCK_170
 
 HEADER = BlockHeader(
     version=-2,

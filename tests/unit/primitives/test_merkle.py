@@ -10,7 +10,7 @@ from drystone.primitives.codec import DecodeError, Malformed, Reader, Truncated,
 from drystone.primitives.hashes import NULL_HASH, display, sha256d
 from drystone.primitives.merkle import merkle_branch, merkle_root, root_from_branch
 from drystone.primitives.merkleblock import MAX_BITS_BYTES, MAX_TRANSACTIONS, PartialMerkleTree
-from support.mainnet import BLOCK_170
+from tests.support.mainnet import BLOCK_170
 
 A, B, C, D, E, F = LEAVES = [sha256d(bytes((i,))) for i in range(6)]
 

@@ -24,7 +24,7 @@ from drystone.crypto.secp256k1 import (
 from drystone.primitives.hashes import Txid
 from drystone.primitives.script import P2A, p2sh, p2tr, p2wsh, push, witness_script_pubkey
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.vectors import assemble
+from tests.support.vectors import assemble
 
 SECRET = sha256(b"script errors").digest()
 KEY = public_key(SECRET)

@@ -13,14 +13,14 @@ from drystone.consensus.errors import BlockInvalid, BlockMutated, Rejected
 from drystone.primitives.amount import COIN
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
-from support.blocks import (
+from tests.support.blocks import (
     REGTEST,
     MinedChain,
     assembled,
     coinbase_at,
     with_commitment,
 )
-from support.spending import LOCKS, spend
+from tests.support.spending import LOCKS, spend
 
 FEE = 1000
 

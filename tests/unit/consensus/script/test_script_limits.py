@@ -7,7 +7,7 @@ from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.machine import SigVersion
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import push, push_int
-from support.machines import Run
+from tests.support.machines import Run
 
 NOP, DUP, IF, ENDIF = (bytes((op,)) for op in (Op.OP_NOP, Op.OP_DUP, Op.OP_IF, Op.OP_ENDIF))
 LIMITED = [SigVersion.BASE, SigVersion.WITNESS_V0]

@@ -10,7 +10,7 @@ from drystone.consensus.script.machine import SigVersion
 from drystone.crypto.ripemd160 import ripemd160
 from drystone.primitives.hashes import sha256d
 from drystone.primitives.opcodes import Op
-from support.machines import Run, stack_of
+from tests.support.machines import Run, stack_of
 
 LEAVES = [
     # before, script, after

@@ -9,7 +9,7 @@ from drystone.consensus.script.sighash import SignatureHashes
 from drystone.consensus.script.templates import is_plainly_valid
 from drystone.consensus.script.verify import Spend, verify_script
 from drystone.consensus.verifier import INLINE, Verifier
-from support.everyday_spends import KINDS, Choices, Credulous, everyday_spend, with_oddities
+from tests.support.everyday_spends import KINDS, Choices, Credulous, everyday_spend, with_oddities
 
 FLAG_SETS = (
     CONSENSUS,
