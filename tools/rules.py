@@ -21,7 +21,9 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCE: Final = ROOT / "src" / "drystone"
 TESTS: Final = ROOT / "tests"
 PAGE: Final = ROOT / "docs" / "rules.md"
-SCRIPT_ERRORS: Final = "consensus/rules/script_errors.py"  # whose tests have each of them
+SCRIPT_ERRORS: Final = (
+    "tests/unit/consensus/rules/test_script_errors"  # whose tests have each of them
+)
 
 REJECTIONS: Final = frozenset(
     ("TxInvalid", "TxPremature", "MissingInputs", "BlockInvalid", "BlockMutated", "BlockPremature")
@@ -67,7 +69,7 @@ class Section(NamedTuple):
     title: str
     text: str
     modules: tuple[str, ...] = ()
-    functions: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()  # module and name, and where to look for a test first
 
 
 SECTIONS: Final = (
@@ -116,11 +118,11 @@ SECTIONS: Final = (
             "consensus/script/sigops.py count_sigops",
             "consensus/script/sigops.py p2sh_sigops",
             "consensus/script/sigops.py witness_sigops",
-            "consensus/script/verify.py verify_scripts",
+            "consensus/script/verify.py verify_scripts tests/vectors/test_script_tests",
             "consensus/script/verify.py verify_batch_of_scripts",
-            "consensus/script/sighash.py legacy",
+            "consensus/script/sighash.py legacy tests/vectors/test_sighash",
             "consensus/script/sighash.py witness_v0",
-            "consensus/script/sighash.py taproot",
+            "consensus/script/sighash.py taproot tests/vectors/test_bip341",
         ),
     ),
 )
@@ -233,14 +235,15 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[st
 def rule_row(rule: Rule) -> tuple[str, ...]:
     """A rule that has a reason."""
     reason = f"`{rule.reason}` {rule.kind}"
-    test = test_of(rule.reason.split("(")[0] + "(" * ("(" in rule.reason), rule.module)
+    test = test_of(rule.reason.split("(")[0] + "(" * ("(" in rule.reason), home_of(rule.module))
     return rule.sentence, reason, rule.origins, place(rule.module, rule.function.name), test
 
 
-def function_row(module: str, name: str) -> tuple[str, ...]:
+def function_row(module: str, name: str, home: str = "") -> tuple[str, ...]:
     """A function that rules go by."""
     rule = Rule(module, functions_of(module)[name])
-    return place(module, name), rule.sentence, rule.origins, test_of(name, module)
+    test = test_of(name, home or home_of(module))
+    return place(module, name), rule.sentence, rule.origins, test
 
 
 def place(module: str, function: str) -> str:
@@ -330,18 +333,22 @@ class Test(NamedTuple):
     lent: frozenset[str]  # in what it uses of its module, too
 
 
-def test_of(word: str, module: str) -> str:
+def home_of(module: str) -> str:
+    """How the files begin that a module's own tests are in."""
+    folder, _, name = module.removesuffix(".py").rpartition("/")
+    return f"tests/unit/{folder}/test_{name}"
+
+
+def test_of(word: str, home: str) -> str:
     """The test that speaks of a reason, an error or a function. Raises LookupError for none.
 
-    Rather one from where the module's own tests are; rather one that says it itself.
+    Rather one from home, rather one that says it itself.
     """
 
     def rank(test: Test) -> tuple[bool, bool, bool]:
         is_elsewhere = not test.id.startswith(home)
         return is_elsewhere, "of_several" in test.id, not speaks_of(test.own, word)
 
-    folder, _, name = module.removesuffix(".py").rpartition("/")
-    home = f"tests/unit/{folder}/test_{name}"
     candidates = [test for test in all_tests() if speaks_of(test.lent, word)]
     if not candidates:
         raise LookupError(f"no test speaks of {word}")

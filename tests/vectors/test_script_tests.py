@@ -4,14 +4,18 @@ from random import Random
 
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import Flags
-from drystone.consensus.script.verify import verify_scripts
+from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
 from tests.support.script_cases import ScriptCase, script_cases
 from tests.support.vectors import filled, trimmed, vectors
 
 
-def outcome(case: ScriptCase, flags: Flags) -> ScriptError:
+def outcome(case: ScriptCase, flags: Flags, *, in_batch: bool = False) -> ScriptError:
+    spend = Spend(case.tx, [case.spent])
     try:
-        verify_scripts(case.tx, [case.spent], flags)
+        if in_batch:
+            verify_batch_of_scripts([spend], flags)
+        else:
+            verify_scripts(*spend, flags)
     except ScriptInvalid as invalid:
         return invalid.error
     return ScriptError.OK
@@ -20,6 +24,11 @@ def outcome(case: ScriptCase, flags: Flags) -> ScriptError:
 @vectors("script_tests.json", script_cases)
 def test_a_script_ends_in_the_error_that_the_vector_names(case: ScriptCase) -> None:
     assert outcome(case, case.flags) is case.expected, case.text
+
+
+@vectors("script_tests.json", script_cases)
+def test_a_batch_ends_in_the_same_error(case: ScriptCase) -> None:
+    assert outcome(case, case.flags, in_batch=True) is case.expected, case.text
 
 
 @vectors("script_tests.json", script_cases)

@@ -6,8 +6,8 @@ import pytest
 
 from drystone.consensus.errors import TxInvalid
 from drystone.consensus.script.errors import ScriptInvalid
-from drystone.consensus.script.flags import Flags
-from drystone.consensus.script.verify import verify_scripts
+from drystone.consensus.script.flags import CONSENSUS, STANDARD, Flags
+from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
 from drystone.consensus.transaction import check_transaction
 from tests.support.tx_cases import TxCase, tx_cases
 from tests.support.vectors import filled, flags_from, trimmed, vectors
@@ -73,6 +73,28 @@ def test_each_named_flag_is_needed_to_refuse_the_transaction(case: TxCase) -> No
     flags = flags_from(case.flags)
     for flag in flags:
         assert is_valid(case, trimmed(flags & ~flag)), flag
+
+
+def agree(case: TxCase, flags: Flags) -> None:
+    """A batch comes to the same verdict."""
+    try:
+        verify_batch_of_scripts([Spend(case.tx, case.spent)], flags)
+    except ScriptInvalid:
+        assert not is_valid(case, flags)
+    else:
+        assert is_valid(case, flags)
+
+
+@vectors("tx_valid.json", tx_cases)
+def test_a_batch_agrees_on_valid_transactions(case: TxCase) -> None:
+    for flags in (CONSENSUS, STANDARD, ALL & ~flags_from(case.flags)):
+        agree(case, flags)
+
+
+@vectors("tx_invalid.json", scripted)
+def test_a_batch_agrees_on_invalid_transactions(case: TxCase) -> None:
+    for flags in (CONSENSUS, STANDARD, flags_from(case.flags)):
+        agree(case, flags)
 
 
 @vectors("tx_invalid.json", malformed)

@@ -48,4 +48,4 @@ def test_every_rule_says_in_its_docstring_what_it_raises(tool: ModuleType) -> No
 
 def test_a_rule_without_a_test_is_an_error(tool: ModuleType) -> None:
     with pytest.raises(LookupError, match="no test speaks of"):
-        tool.test_of("bad-" + "something-new", "consensus/block.py")
+        tool.test_of("bad-" + "something-new", tool.home_of("consensus/block.py"))
