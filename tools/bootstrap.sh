@@ -4,9 +4,10 @@
 # The argument says for what: run, test, docs or lint. Nothing is needed but Python 3.11 or later; what else
 # may be missing (a compiler, Python's headers, venv, pip) is worked around, or named in one line with its cure.
 #
-#   .venv/made         the folder and the Python it was made for; written once venv and pip are there
+#   .venv/made         the folder and the Python it was made for; written once venv and pip are there;
+#                      a .venv without it, half made or made by hand, is replaced
 #   .venv/unfinished   there while pip works; found later, it means that pip was interrupted
-#   .venv/for-run      what was installed: checksums of the files that decide it (so too for-test, ...)
+#   .venv/for-run      what was installed: the inputs() of then (so too for-test, ...)
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,8 +21,12 @@ case ${1:-} in
     lint) extras='[lint,test,docs]'; serves='run test docs lint'; duration='about 45 s' ;;
     *) die 'usage: sh tools/bootstrap.sh run|test|docs|lint' ;;
 esac
-# A compiler that came or went counts too: it decides whether the native kernel is built.
-inputs=$(cksum pyproject.toml setup.py src/drystone/kernel/*.[ch] 2>/dev/null; command -v cc) || true
+
+# What decides an install: these files and, while the native kernel is missing, whether there is a compiler.
+inputs() {
+    cksum pyproject.toml setup.py src/drystone/kernel/*.[ch] 2>/dev/null || true
+    ls src/drystone/kernel/_native.*so >/dev/null 2>&1 || command -v cc || true
+}
 
 # A .venv is sound for one folder (its scripts name it) and one Python (3.12 does not see what 3.11 installed).
 # Whoever says PYTHON= means that one, to the last digit.
@@ -30,7 +35,7 @@ sound() {
         [ "$(cat .venv/made 2>/dev/null)" = "$(pwd -P): ${version%.*}" ] &&
         { [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" -V 2>/dev/null)" = "$version" ]; }
 }
-ready() { sound && [ "$(cat ".venv/for-$1" 2>/dev/null)" = "$inputs" ]; }
+ready() { sound && [ "$(cat ".venv/for-$1" 2>/dev/null)" = "$(inputs)" ]; }
 
 # Sets $python: the first that is new enough and has ensurepip, else the first that is new enough. Each is
 # really run, since version managers leave commands behind that only complain.
@@ -75,7 +80,7 @@ install() {
         [ "$status" -gt 128 ] || rm .venv/unfinished
         die 'pip could not install what drystone needs: its own words are above (is the network reachable?)'
     }
-    for purpose in $serves; do printf '%s\n' "$inputs" >".venv/for-$purpose"; done
+    for purpose in $serves; do inputs >".venv/for-$purpose"; done
     rm .venv/unfinished
 }
 

@@ -215,3 +215,27 @@ def test_a_flood_does_not_stop_mining(tmp_path: Path) -> None:
             stop.set()
             flooding.join()
         assert process.end() == 0
+
+
+def test_the_basic_node_speaks_and_hears_three_bytes(tmp_path: Path) -> None:
+    ports = free_udp_ports(2)
+    with (
+        Peer(LOOPBACK, ports[1]) as peer,
+        Drystone(
+            "classic", "hello", ports[0], "--listen", "0.2", cwd=tmp_path, ports=ports
+        ) as process,
+    ):
+        message = received(peer, process)
+        assert len(message) == 3 and int.from_bytes(message[:2], "big") == ports[0]
+        assert 1 <= message[2] <= 9
+        said = f"SELF {ports[0]} sleep for {message[2]} seconds..."
+        wait_until(lambda: process.out, process, why=said)
+        assert process.out == [said]
+        peer.send(ports[0], b"\0")
+        peer.send(ports[0], peer.port.to_bytes(2, "big") + b"\5")
+        heard = f"OTHER {peer.port} sleep for 5 seconds..."
+        wait_until(lambda: heard in process.out, process, why=heard)
+        wait_until(
+            lambda: "ignored: 1 bytes, a message has 3" in process.err, process, why="a refusal"
+        )
+        assert process.end() == 0

@@ -21,7 +21,13 @@ from drystone.classic.block import (
     Transaction,
     reward_block,
 )
-from drystone.classic.chain import GENESIS_CHAIN, Chain, KnownBlocks, check_chain
+from drystone.classic.chain import (
+    GENESIS_CHAIN,
+    MAX_DATAGRAM_BYTES,
+    Chain,
+    KnownBlocks,
+    check_chain,
+)
 from drystone.core.chance import Stream
 
 
@@ -318,11 +324,13 @@ def test_a_chain_is_full_when_one_more_reward_would_outgrow_the_datagram() -> No
 
 
 def test_a_chain_of_heavier_blocks_is_full_by_its_bytes_too() -> None:
-    chain = chain_of(2)
-    for n in range(35):
-        coins = [Transaction(1, n) for n in range(46)]
-        chain = extended(chain, *coins, timestamp=FIRST_TIMESTAMP + n)
-    assert len(chain.data) == 150 + 35 * 255 and not chain.is_full
+    chain = GENESIS_CHAIN
+    for coins in [42] * 37 + [38]:
+        transactions = [Transaction(1, n) for n in range(coins)]
+        chain = extended(chain, *transactions, timestamp=FIRST_TIMESTAMP + len(chain.blocks))
+    assert len(chain.data) == MAX_DATAGRAM_BYTES - 75  # there is room for just one reward more
+    assert not chain.is_full
     chain = extended(chain, Transaction(0, 7000), timestamp=FIRST_TIMESTAMP)
-    assert len(chain.data) == 9150 and chain.is_full
+    assert len(chain.data) == MAX_DATAGRAM_BYTES
+    assert chain.is_full
     assert check(chain.data) == chain

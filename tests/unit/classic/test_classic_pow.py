@@ -91,3 +91,16 @@ def test_a_cancelled_search_finds_nothing() -> None:
     assert search(header(58_000), 1000, cancel=cancel) == FIRST_NONCE
     cancel.set()
     assert search(header(58_000), 1000, cancel=cancel) is None
+
+
+def test_a_search_that_is_cancelled_in_one_part_does_not_begin_the_next() -> None:
+    cancel, starts = Cancel(), []
+
+    def kernel(fixed: bytes, target: int, start: int, count: int, *, cancel: Cancel | None) -> None:
+        starts.append(start)
+        assert cancel is not None
+        cancel.set()
+
+    with patch.object(classic_pow, "kernel_search", kernel):
+        assert search(header((3 << 32) - 10), 30, cancel=cancel) is None
+    assert starts == [(1 << 32) - 10]

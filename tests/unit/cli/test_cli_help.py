@@ -1,7 +1,7 @@
 """Help: what there is to type, with the defaults that count."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,8 @@ from unittest.mock import patch
 import pytest
 from tests.support.cli import run_main
 from tests.support.processes import free_udp_ports
+
+from drystone.network.classic.live import LiveNode, run_nodes
 
 COMMANDS = [
     (),
@@ -104,3 +106,19 @@ def test_mining_without_the_native_kernel_is_said_once_with_the_way_out(
         outcome = run_main("classic", "node", port, cwd=tmp_path, NODE_PORTS=str(port))
     assert ("pure Python" in outcome.err) is not native
     assert ("install a C compiler" in outcome.err) is not native
+
+
+def test_the_nodes_of_a_network_begin_a_second_apart(tmp_path: Path) -> None:
+    apart: list[float] = []
+
+    async def run(nodes: Sequence[LiveNode], *, apart_s: float) -> None:
+        apart.append(apart_s)
+        await run_nodes(nodes, apart_s=apart_s)
+
+    ports = ",".join(map(str, free_udp_ports(3)))
+    with (
+        patch("drystone.cli.classic.run_nodes", run),
+        patch("drystone.cli.classic.run_until_interrupted", interrupt_at_once),
+    ):
+        assert run_main("up", cwd=tmp_path, NODE_PORTS=ports).status == 0
+    assert apart == [1.0]

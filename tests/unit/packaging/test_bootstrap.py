@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TOOLS = ("cat", "chmod", "cksum", "cp", "dirname", "mkdir", "rm", "sh", "tail")
+TOOLS = ("cat", "chmod", "cksum", "cp", "dirname", "ls", "mkdir", "rm", "sh", "tail")
 PIP = "-m pip install -qq --disable-pip-version-check --editable "
 
 # Answers what bootstrap.sh asks. What pip is asked goes into pip.log; `touch sick` makes pip fail.
@@ -150,6 +150,15 @@ def test_a_compiler_that_arrives_later_is_put_to_use(installed: Machine) -> None
     installed.script("cc", "#!/bin/sh\n")
     assert installed.bootstrap()[0] == 0
     assert installed.installs() == ["."]
+
+
+def test_a_compiler_that_goes_does_not_cost_the_kernel_it_built(machine: Machine) -> None:
+    machine.add("python3", 11)
+    machine.script("cc", "#!/bin/sh\n")
+    (machine.checkout / "src/drystone/kernel/_native.abi3.so").touch()
+    assert machine.bootstrap()[0] == 0
+    (machine.bin / "cc").unlink()
+    assert machine.bootstrap() == (0, [])
 
 
 def test_a_touched_file_alone_installs_nothing(installed: Machine) -> None:
