@@ -23,6 +23,8 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from btclib_libsecp256k1 import ffi, lib
+from tests.support.blocks import REGTEST, coinbase_at
+from tests.support.spending import Lock, p2pkh_lock, p2tr_key_lock, p2wpkh_lock, spend
 
 from drystone.consensus.coins import Coin
 from drystone.consensus.deployments import script_flags
@@ -33,8 +35,6 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.codec import compact_size
 from drystone.primitives.hashes import BlockHash, Txid
 from drystone.primitives.transaction import OutPoint, TxOut
-from tests.support.blocks import REGTEST, coinbase_at
-from tests.support.spending import Lock, p2pkh_lock, p2tr_key_lock, p2wpkh_lock, spend
 
 Work = Callable[[], object]
 

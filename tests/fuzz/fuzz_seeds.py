@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from tests.support.blocks import MinedChain
+from tests.support.spending import KEYS, LOCKS, SECRET, spend
+
 from drystone.consensus.chains import MAINNET, REGTEST
 from drystone.consensus.coins import Coin
 from drystone.crypto import base58
@@ -11,8 +14,6 @@ from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import P2A, multisig, op_return, p2wpkh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
-from tests.support.blocks import MinedChain
-from tests.support.spending import KEYS, LOCKS, SECRET, spend
 
 
 def _interpreter(

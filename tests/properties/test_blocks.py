@@ -7,6 +7,10 @@ from functools import cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.blocks import REGTEST, MinedChain
+from tests.support.mainnet import BLOCK_1, BLOCK_170, COIN_9
+from tests.support.spending import LOCKS, spend
+from tests.support.strategies import blocks, hashes, headers
 
 from drystone.consensus.block import check_block
 from drystone.consensus.chains import MAINNET
@@ -18,10 +22,6 @@ from drystone.primitives.codec import DecodeError, Reader, Truncated
 from drystone.primitives.hashes import display
 from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.transaction import TxOut
-from tests.support.blocks import REGTEST, MinedChain
-from tests.support.mainnet import BLOCK_1, BLOCK_170, COIN_9
-from tests.support.spending import LOCKS, spend
-from tests.support.strategies import blocks, hashes, headers
 
 REAL = {0: MAINNET.genesis, 1: BLOCK_1, 170: BLOCK_170}
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.blocks import REGTEST, coinbase_at
 
 from drystone.consensus.coins import Coin
 from drystone.consensus.connect import BlockChange, connect_block
@@ -13,7 +14,6 @@ from drystone.consensus.subsidy import block_subsidy
 from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import BlockHash, Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from tests.support.blocks import REGTEST, coinbase_at
 
 HEIGHT = 150
 SUBSIDY = block_subsidy(HEIGHT, REGTEST.halving_interval)

@@ -7,6 +7,9 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.everyday_spends import der
+from tests.support.spending import KEY, LOCKS, SECRET, signed
+from tests.support.strategies import outpoints, outputs, u32s
 
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS, STANDARD, Flags
@@ -30,9 +33,6 @@ from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import p2pkh, p2tr, p2wpkh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from tests.support.everyday_spends import der
-from tests.support.spending import KEY, LOCKS, SECRET, signed
-from tests.support.strategies import outpoints, outputs, u32s
 
 SCRIPTS = {
     "legacy": p2pkh(hash160(KEY)),

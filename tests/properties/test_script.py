@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.everyday_spends import Credulous
+from tests.support.random_spends import flag_sets, scripts, spends
+from tests.support.vectors import trimmed
 
 from drystone.consensus.script.checker import InputChecker
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
@@ -28,9 +31,6 @@ from drystone.consensus.script.verify import (
 from drystone.consensus.verifier import INLINE, Verifier
 from drystone.primitives.script import MAX_ELEMENT_BYTES, p2sh, witness_script_pubkey
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
-from tests.support.everyday_spends import Credulous
-from tests.support.random_spends import flag_sets, scripts, spends
-from tests.support.vectors import trimmed
 
 TX = Transaction(2, (TxIn(NULL_OUTPOINT, sequence=5),), (TxOut(1, b""),), lock_time=7)
 stacks = st.lists(st.binary(max_size=8) | st.just(bytes(MAX_ELEMENT_BYTES)), max_size=8)

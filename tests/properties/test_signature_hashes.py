@@ -5,6 +5,8 @@ from hashlib import sha256
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.random_spends import words
+from tests.support.strategies import i32s, outputs, transactions
 
 from drystone.consensus.script.sighash import (
     SIGHASH_ANYONECANPAY,
@@ -17,8 +19,6 @@ from drystone.primitives.hashes import sha256d, tagged_hash
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import parse_script
 from drystone.primitives.transaction import Transaction, TxOut
-from tests.support.random_spends import words
-from tests.support.strategies import i32s, outputs, transactions
 
 NO_OUTPUT = TxOut(-1, b"")
 # Without pushes past the end; what becomes of those is told in the unit tests.

@@ -6,12 +6,12 @@ from time import process_time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.strategies import transactions
 
 from drystone.consensus.errors import TxInvalid
 from drystone.consensus.transaction import check_transaction
 from drystone.primitives.codec import DecodeError, Reader, Truncated, compact_size
 from drystone.primitives.transaction import Transaction
-from tests.support.strategies import transactions
 
 IDENTITY = ("txid", "wtxid", "stripped_size", "total_size")
 

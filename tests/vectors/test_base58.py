@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from drystone.crypto import base58
 from tests.support.vectors import vectors
+
+from drystone.crypto import base58
 
 
 @vectors("base58_encode_decode.json", cases_of=list)

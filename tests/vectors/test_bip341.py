@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from tests.support.vectors import vectors
+
 from drystone.consensus.script.flags import STANDARD
 from drystone.consensus.script.sighash import SignatureHashes
 from drystone.consensus.script.taproot import (
@@ -24,7 +26,6 @@ from drystone.crypto.secp256k1 import (
 from drystone.primitives.hashes import tagged_hash
 from drystone.primitives.script import p2tr
 from drystone.primitives.transaction import Transaction, TxOut
-from tests.support.vectors import vectors
 
 Json = dict[str, Any]
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.support.vectors import vectors
 
 from drystone.consensus.chains import CHAINS, REGTEST, TESTNET4
 from drystone.crypto.address import (
@@ -13,7 +14,6 @@ from drystone.crypto.address import (
     secret_from_wif,
     wif_from_secret,
 )
-from tests.support.vectors import vectors
 
 # testnet3 is no chain of ours, but its addresses are testnet4's.
 PREFIXES = {name: params.address for name, params in CHAINS.items()}

@@ -2,11 +2,12 @@
 
 from random import Random
 
+from tests.support.script_cases import ScriptCase, script_cases
+from tests.support.vectors import filled, trimmed, vectors
+
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
-from tests.support.script_cases import ScriptCase, script_cases
-from tests.support.vectors import filled, trimmed, vectors
 
 
 def outcome(case: ScriptCase, flags: Flags, *, in_batch: bool = False) -> ScriptError:

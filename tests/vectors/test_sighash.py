@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
+from tests.support.vectors import vectors
+
 from drystone.consensus.script.sighash import SignatureHashes
 from drystone.primitives.hashes import display
 from drystone.primitives.transaction import Transaction
-from tests.support.vectors import vectors
 
 
 class SighashCase(NamedTuple):

@@ -3,14 +3,14 @@
 from random import Random
 
 import pytest
+from tests.support.tx_cases import TxCase, tx_cases
+from tests.support.vectors import filled, flags_from, trimmed, vectors
 
 from drystone.consensus.errors import TxInvalid
 from drystone.consensus.script.errors import ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS, STANDARD, Flags
 from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
 from drystone.consensus.transaction import check_transaction
-from tests.support.tx_cases import TxCase, tx_cases
-from tests.support.vectors import filled, flags_from, trimmed, vectors
 
 ALL = ~Flags.NONE
 

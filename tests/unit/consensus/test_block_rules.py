@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+from tests.support.blocks import REGTEST, assembled, coinbase_at, with_commitment
 
 from drystone.consensus.block import (
     check_block,
@@ -27,7 +28,6 @@ from drystone.primitives.transaction import (
     TxIn,
     TxOut,
 )
-from tests.support.blocks import REGTEST, assembled, coinbase_at, with_commitment
 
 HEIGHT = 200
 MEDIAN = 1_600_000_000

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from tests.support.blocks import REGTEST, coinbase_at
+from tests.support.spending import LOCKS, Lock, spend
 
 from drystone.consensus.chains import MAINNET
 from drystone.consensus.coins import Coin
@@ -24,8 +26,6 @@ from drystone.primitives.hashes import BlockHash, Txid, display
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import op_return, p2sh, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from tests.support.blocks import REGTEST, coinbase_at
-from tests.support.spending import LOCKS, Lock, spend
 
 HEIGHT = 200
 TRUE = b"\x51"

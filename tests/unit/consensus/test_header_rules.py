@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.blocks import REGTEST, solved
 
 from drystone.consensus.errors import BlockInvalid, BlockPremature, Rejected
 from drystone.consensus.header import check_header, contextual_check_header
 from drystone.consensus.params import Params
 from drystone.primitives.block import BlockHeader
 from drystone.primitives.hashes import BlockHash
-from tests.support.blocks import REGTEST, solved
 
 MEDIAN, PREVIOUS_TIME, NOW = 10_000, 11_000, 12_000
 MAX_TIME = NOW + 7200

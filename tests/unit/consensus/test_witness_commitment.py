@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.support.blocks import coinbase_at, with_commitment
 
 from drystone.consensus.errors import BlockMutated
 from drystone.consensus.witness_commitment import check_witnesses, witness_commitment
@@ -10,7 +11,6 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import BlockHash, Txid, sha256d
 from drystone.primitives.script import op_return
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from tests.support.blocks import coinbase_at, with_commitment
 
 HEADER = BlockHeader(4, BlockHash(bytes(32)), bytes(32), 0, 0x207FFFFF, 0)
 PAYMENT = Transaction(2, (TxIn(OutPoint(Txid(bytes(32)), 0), witness=(b"w",)),), (TxOut(1, b""),))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.support.mainnet import BLOCK_1, BLOCK_170
 
 from drystone.primitives.block import (
     HEADER_BYTES,
@@ -15,7 +16,6 @@ from drystone.primitives.block import (
 from drystone.primitives.codec import Malformed, Reader, Truncated
 from drystone.primitives.hashes import NULL_HASH, BlockHash, display, sha256d
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
-from tests.support.mainnet import BLOCK_1, BLOCK_170
 
 HEADER = BlockHeader(
     version=-2,

@@ -4,13 +4,13 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from tests.support.mainnet import BLOCK_170
 
 from drystone.primitives.block import BlockHeader
 from drystone.primitives.codec import DecodeError, Malformed, Reader, Truncated, compact_size, u32
 from drystone.primitives.hashes import NULL_HASH, display, sha256d
 from drystone.primitives.merkle import merkle_branch, merkle_root, root_from_branch
 from drystone.primitives.merkleblock import MAX_BITS_BYTES, MAX_TRANSACTIONS, PartialMerkleTree
-from tests.support.mainnet import BLOCK_170
 
 A, B, C, D, E, F = LEAVES = [sha256d(bytes((i,))) for i in range(6)]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
+from tests.support.vectors import assemble
 
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS, Flags
@@ -24,7 +25,6 @@ from drystone.crypto.secp256k1 import (
 from drystone.primitives.hashes import Txid
 from drystone.primitives.script import P2A, p2sh, p2tr, p2wsh, push, witness_script_pubkey
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from tests.support.vectors import assemble
 
 SECRET = sha256(b"script errors").digest()
 KEY = public_key(SECRET)

@@ -6,13 +6,6 @@ from functools import cache
 from itertools import islice
 
 import pytest
-
-from drystone.consensus.coins import Coin
-from drystone.consensus.connect import BlockChange, verify_block
-from drystone.consensus.errors import BlockInvalid, BlockMutated, Rejected
-from drystone.primitives.amount import COIN
-from drystone.primitives.block import Block
-from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 from tests.support.blocks import (
     REGTEST,
     MinedChain,
@@ -21,6 +14,13 @@ from tests.support.blocks import (
     with_commitment,
 )
 from tests.support.spending import LOCKS, spend
+
+from drystone.consensus.coins import Coin
+from drystone.consensus.connect import BlockChange, verify_block
+from drystone.consensus.errors import BlockInvalid, BlockMutated, Rejected
+from drystone.primitives.amount import COIN
+from drystone.primitives.block import Block
+from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 
 FEE = 1000
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from tests.support.everyday_spends import Choices, everyday_spend
+from tests.support.spending import LOCKS, Lock, signed
 
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS
@@ -12,8 +14,6 @@ from drystone.consensus.script.verify import Spend, verify_batch_of_scripts
 from drystone.consensus.verifier import INLINE, Algorithm, SignatureCheck, verify_one_by_one
 from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.everyday_spends import Choices, everyday_spend
-from support.spending import LOCKS, Lock, signed
 
 BY_NAME = {lock.name: lock for lock in LOCKS}
 

@@ -1,6 +1,7 @@
 """How signatures and keys are written, and which flags mind."""
 
 import pytest
+from tests.support.everyday_spends import der
 
 from drystone.consensus.script.encoding import (
     check_public_key_encoding,
@@ -12,7 +13,6 @@ from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.values import is_true
 from drystone.crypto.secp256k1 import ORDER
-from support.everyday_spends import der
 
 HALF = ORDER // 2
 

@@ -1,13 +1,13 @@
 """Each limit: the last that fits, and the first that doesn't."""
 
 import pytest
+from tests.support.machines import Run
 
 from drystone.consensus.script.errors import ScriptError
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.machine import SigVersion
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import push, push_int
-from tests.support.machines import Run
 
 NOP, DUP, IF, ENDIF = (bytes((op,)) for op in (Op.OP_NOP, Op.OP_DUP, Op.OP_IF, Op.OP_ENDIF))
 LIMITED = [SigVersion.BASE, SigVersion.WITNESS_V0]

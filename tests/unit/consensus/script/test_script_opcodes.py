@@ -3,6 +3,7 @@
 from hashlib import sha1, sha256
 
 import pytest
+from tests.support.machines import Run, stack_of
 
 from drystone.consensus.script.errors import ScriptError
 from drystone.consensus.script.flags import Flags
@@ -10,7 +11,6 @@ from drystone.consensus.script.machine import SigVersion
 from drystone.crypto.ripemd160 import ripemd160
 from drystone.primitives.hashes import sha256d
 from drystone.primitives.opcodes import Op
-from tests.support.machines import Run, stack_of
 
 LEAVES = [
     # before, script, after

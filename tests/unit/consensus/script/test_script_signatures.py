@@ -1,6 +1,9 @@
 """CHECKSIG, CHECKMULTISIG and OP_CODESEPARATOR in scripts of the old kinds."""
 
 import pytest
+from tests.support.everyday_spends import der
+from tests.support.machines import SPENDING, Run
+from tests.support.vectors import assemble
 
 from drystone.consensus.script.checker import InputChecker
 from drystone.consensus.script.errors import ScriptError
@@ -10,9 +13,6 @@ from drystone.consensus.script.machine import SigVersion
 from drystone.consensus.script.ops.signatures import find_and_delete
 from drystone.consensus.script.sighash import SignatureHashes
 from drystone.primitives.script import push
-from support.everyday_spends import der
-from support.machines import SPENDING, Run
-from support.vectors import assemble
 
 
 class Expecting:

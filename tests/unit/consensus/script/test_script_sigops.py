@@ -1,12 +1,12 @@
 """Signature checks are counted as they stand."""
 
 import pytest
+from tests.support.vectors import assemble
 
 from drystone.consensus.script.flags import Flags
 from drystone.consensus.script.sigops import count_sigops, p2sh_sigops, witness_sigops
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import p2pkh, p2sh, p2tr, p2wpkh, p2wsh, push
-from support.vectors import assemble
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,9 @@
 from hashlib import sha256
 
 import pytest
+from tests.support.machines import Run
+from tests.support.spending import SECRETS
+from tests.support.vectors import assemble
 
 from drystone.consensus.script.errors import ScriptError, ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS, Flags
@@ -22,9 +25,6 @@ from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import MAX_ELEMENT_BYTES, p2tr, push
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
-from support.machines import Run
-from support.spending import SECRETS
-from support.vectors import assemble
 
 INTERNAL = x_only_public_key(SECRETS[0])
 SECRET = SECRETS[1]

@@ -1,6 +1,7 @@
 """The short ways say yes only where the interpreter does, and don't go its way for nothing."""
 
 import pytest
+from tests.support.everyday_spends import KINDS, Choices, Credulous, everyday_spend, with_oddities
 
 from drystone.consensus.script.checker import InputChecker
 from drystone.consensus.script.errors import ScriptInvalid
@@ -9,7 +10,6 @@ from drystone.consensus.script.sighash import SignatureHashes
 from drystone.consensus.script.templates import is_plainly_valid
 from drystone.consensus.script.verify import Spend, verify_script
 from drystone.consensus.verifier import INLINE, Verifier
-from tests.support.everyday_spends import KINDS, Choices, Credulous, everyday_spend, with_oddities
 
 FLAG_SETS = (
     CONSENSUS,

@@ -1,12 +1,12 @@
 """CHECKLOCKTIMEVERIFY and CHECKSEQUENCEVERIFY, on both sides of each line (BIP65, BIP112)."""
 
 import pytest
+from tests.support.machines import Run
 
 from drystone.consensus.script.errors import ScriptError
 from drystone.consensus.script.flags import Flags
 from drystone.primitives.script import push_int
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn
-from support.machines import Run
 
 CLTV, CSV = b"\xb1", b"\xb2"
 FINAL = 0xFFFFFFFF
