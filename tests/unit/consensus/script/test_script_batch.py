@@ -113,6 +113,11 @@ def test_a_transaction_is_refused_for_its_first_bad_input() -> None:
     assert refused.value.input_index == 0
 
 
+def test_a_batch_that_is_refused_for_nothing_is_no_verdict() -> None:
+    spends = [spend_of(BY_NAME["p2wpkh"]), spend_of(BY_NAME["p2tr-key"])]
+    verify_batch_of_scripts(spends, CONSENSUS, lambda checks: False)
+
+
 def test_a_verifier_in_a_batch_is_asked_as_algorithms_differ() -> None:
     counting = verify(spend_of(BY_NAME["p2wpkh"], BY_NAME["p2tr-key"]))
     [batch] = counting.batches

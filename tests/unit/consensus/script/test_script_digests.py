@@ -177,3 +177,10 @@ def test_legacy_digests_of_all_inputs_hash_half_of_their_preimages(meter: type[M
     for index in range(inputs):
         hashes.legacy(index, bytes(25), SIGHASH_ALL)
     assert meter.hashed < 0.51 * inputs * tx.stripped_size
+
+
+def test_legacy_digests_may_be_asked_for_in_any_order() -> None:
+    hashes = SignatureHashes(tx := transaction(9))
+    for index in (3, 7, 1, 1, 8, 0):
+        alone = SignatureHashes(tx).legacy(index, b"\x51", SIGHASH_ALL)
+        assert hashes.legacy(index, b"\x51", SIGHASH_ALL) == alone

@@ -129,6 +129,9 @@ def test_the_verifying_forms_fail() -> None:
     run = multisig([1], [sig(2)])
     run.script = "CHECKMULTISIGVERIFY"
     assert run.outcome() is ScriptError.CHECKMULTISIGVERIFY
+    run = multisig([1], [sig(1)])
+    run.script = "CHECKMULTISIGVERIFY"
+    assert run.result() == []
     assert Run("CHECKSIGVERIFY", [sig(1), key(1)], verifier=Expecting()).result() == []
 
 

@@ -141,6 +141,13 @@ def test_scripts_share_the_stack_and_nothing_else() -> None:
     assert outcome(b"\x6a", script_sig=b"\x51\x6a") is ScriptError.OP_RETURN
 
 
+def test_script_sigs_that_compute_are_refused_by_policy() -> None:
+    assert outcome(b"\x51", script_sig=b"\x61") is OK
+    flags = CONSENSUS | Flags.SIGPUSHONLY
+    assert outcome(b"\x51", script_sig=b"\x61", flags=flags) is ScriptError.SIG_PUSHONLY
+    assert outcome(b"\x51", script_sig=b"\x60", flags=flags) is OK
+
+
 def test_a_clean_stack_is_policy_outside_of_witnesses() -> None:
     flags = CONSENSUS | Flags.CLEANSTACK
     assert outcome(b"\x51", script_sig=b"\x51") is OK
