@@ -1,4 +1,4 @@
-"""The hash that Bitcoin is made of, and how a hash is shown."""
+"""The hash that Bitcoin is made of."""
 
 from hashlib import sha256
 
