@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import click
 
 from drystone.cli.main import HELP
-from drystone.cli.run import say
-from drystone.kernel import chosen_variant, native_available, search, variants
+from drystone.cli.run import check_kernel, say
+from drystone.kernel import native_available, search, variants
 
 PYTHON = "python"
 ROUNDS = 5  # each variant once in each, so that all share the machine's moods
@@ -51,7 +51,7 @@ def hash_(seconds: float, layout: str, *, as_json: bool) -> None:
     mine with that variant.
     """
     names, threads = variants(), os.cpu_count() or 1
-    default = chosen_variant()
+    default = check_kernel()
     say(f"measuring {', '.join(names)}: {seconds:g} s each; Ctrl-C ends it", err=True)
     if not native_available():
         say("the native module was not built: only pure Python can be measured", err=True)

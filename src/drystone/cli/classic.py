@@ -15,11 +15,11 @@ from drystone.classic.events import Announcement, line_of, notice_of
 from drystone.classic.hello import Hello
 from drystone.classic.node import NONCES_PER_TURN, Node
 from drystone.cli.main import HELP
-from drystone.cli.run import run_until_interrupted, say
+from drystone.cli.run import check_kernel, run_until_interrupted, say
 from drystone.cli.summary import summary_lines
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
-from drystone.kernel import VariantUnavailable, chosen_variant, native_available
+from drystone.kernel import native_available
 from drystone.network.classic.board import Board
 from drystone.network.classic.config import Places, read_places
 from drystone.network.classic.live import LiveNode, run_nodes
@@ -93,7 +93,7 @@ def node(port: int, listen_s: float, nonces: int) -> None:
     Standard output has the tutorial's lines and no others; why a chain was ignored goes to
     standard error. PORT is one of NODE_PORTS. Ctrl-C ends it.
     """
-    _check_kernel()
+    check_kernel()
     places = _places_for(port)
     core = Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces)
     live = LiveNode(core, port, places, _print_lines, _print_trouble)
@@ -122,7 +122,7 @@ def hello(port: int, listen_s: float) -> None:
     )
 
 
-@click.command(context_settings=HELP)
+@click.command(context_settings=HELP, short_help="Watch three nodes mine.")
 @_listen_option(BRISK_LISTEN_S)
 @_nonces_option
 @click.option(
@@ -135,7 +135,7 @@ def up(listen_s: float, nonces: int, *, plain: bool) -> None:
     speak UDP on NODE_IP. When standard output is no terminal, --plain is implied. Ctrl-C ends it
     with a summary.
     """
-    _check_kernel()
+    check_kernel()
     places = read_places(_here())
     cores = [
         Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces) for port in places.ports
@@ -158,7 +158,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
 
     def announce() -> None:
         say(f"drystone: {_what(places)}", err=True)
-        say(f"next: {_NEXT}", err=True)
+        say("Ctrl-C ends it; `drystone classic --help` tells more", err=True)
         _warn_if_slow()
 
     nodes = _bind_all(cores, places, observe, _print_prefixed_trouble)
@@ -166,6 +166,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
     run_until_interrupted(run_nodes(nodes, apart_s=START_APART_S), announce=announce)
     for line in summary_lines(board, time.monotonic() - began):
         say(line, err=True)
+    say(_next(places), err=True)
 
 
 def _run_with_view(cores: list[Node], places: Places) -> None:
@@ -180,21 +181,26 @@ def _run_with_view(cores: list[Node], places: Places) -> None:
     nodes = _bind_all(cores, places, board.observe, board.note_trouble)
     work = run_nodes(nodes, apart_s=START_APART_S)
     began = time.monotonic()
-    run_until_interrupted(watch(board, work, title=_what(places), hint=_NEXT), announce=announce)
+    run_until_interrupted(
+        watch(board, work, title=_what(places), hint="Ctrl-C ends it"), announce=announce
+    )
     for line in summary_lines(board, time.monotonic() - began):
         say(line)
+    say(_next(places))
 
 
-_NEXT = (
-    "Ctrl-C ends it; `drystone classic node 7000` runs one node in a terminal of its own;"
-    " `drystone --help` shows the rest"
-)
+def _next(places: Places) -> str:
+    return (
+        f"next: `drystone classic node {places.ports[0]}` runs one of them in a terminal of its"
+        " own; `drystone --help` shows the rest"
+    )
 
 
 def _what(places: Places) -> str:
-    ports = ", ".join(map(str, places.ports))
     count = len(places.ports)
-    return f"{count} classic node{'s' * (count != 1)} on UDP {places.ip_address}, ports {ports}"
+    nodes = "1 classic node" if count == 1 else f"{count} classic nodes"
+    ports = f"port{'s' * (count != 1)} {', '.join(map(str, places.ports))}"
+    return f"{nodes} on UDP {places.ip_address}, {ports}"
 
 
 def _bind_all(
@@ -237,21 +243,13 @@ def _is_terminal(out: TextIO | None) -> bool:
 
 def _introduce(command: str, port: int, places: Places) -> None:
     others = [p for p in places.ports if p != port]
+    told = f"port{'s' * (len(others) != 1)} {', '.join(map(str, others))}" if others else "nobody"
     say(
-        f"drystone classic {command}: listening on UDP {places.ip_address}:{port},"
-        f" telling ports {', '.join(map(str, others)) or 'none'}",
+        f"drystone classic {command}: listening on UDP {places.ip_address}:{port}, telling {told}",
         err=True,
     )
     also = f"in another terminal `drystone classic {command} {others[0]}`; " if others else ""
     say(f"next: {also}Ctrl-C ends this one", err=True)
-
-
-def _check_kernel() -> None:
-    """Raises UserError if the environment asks for a variant that this machine hasn't."""
-    try:
-        chosen_variant()
-    except VariantUnavailable as error:
-        raise UserError(str(error)) from None
 
 
 def _warn_if_slow() -> None:

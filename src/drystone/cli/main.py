@@ -58,7 +58,9 @@ def drystone() -> None:
 
 
 def main() -> NoReturn:
-    """Entry point. Exit status: 0, 1 for a failure, 2 for a user's mistake, 130 after Ctrl-C."""
+    """Entry point. Exit status: 0, 1 for a failure, 2 for a user's mistake, 130 after Ctrl-C
+    before its end, where that is not how the command is meant to end.
+    """
     try:
         _run()
     except click.UsageError as error:

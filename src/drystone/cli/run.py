@@ -12,6 +12,7 @@ import click
 
 from drystone.cli.main import forget_output
 from drystone.core.errors import UserError
+from drystone.kernel import VariantUnavailable, chosen_variant
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,6 +58,17 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def check_kernel() -> str:
+    """The variant that searches will take.
+
+    Raises UserError if the environment asks for one that this machine hasn't.
+    """
+    try:
+        return chosen_variant()
+    except VariantUnavailable as error:
+        raise UserError(str(error)) from None
 
 
 def say(line: str, *, err: bool = False) -> None:

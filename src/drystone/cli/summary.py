@@ -6,7 +6,7 @@ from drystone.network.classic.board import Board
 
 
 def summary_lines(board: Board, seconds: float) -> Iterator[str]:
-    """A line on the whole, one for each node, and one on what to try next."""
+    """A line on the whole, and one for each node."""
     best = board.best
     agreed = "all nodes agree" if board.agreed else "the nodes don't agree yet"
     lost = len(board.stale)

@@ -1,8 +1,10 @@
 """The live view of a classic network in a terminal."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from drystone.classic.block import Block
+from drystone.classic.block import GENESIS, Block
 from drystone.classic.node import State
 from drystone.core.time import Time
 from drystone.drivers.clock import system_clock
@@ -20,11 +22,13 @@ from drystone.network.classic.board import Board, Stale
 FRAMES_PER_SECOND = 8
 EVENT_LINES = 8
 STALE_LINES = 4
-_FRAME_LINES = 9  # borders, headings and gaps around the parts whose length varies
+_FRAME_LINES = 6  # borders, headings, gaps and the shell's prompt, around what varies in length
+_WIDE_COLUMNS = 76  # a terminal that has less is spared some columns of the table
 
 # Letters as well as colours: some can't tell the colours, some terminals have none.
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_TEXTS = {"", "port", "height", "tip", "state"}  # columns that are read from the left
 _STATES = {State.LISTENING: "green", State.SEARCHING: "bold yellow", State.SLEEPING: "blue"}
 
 
@@ -33,9 +37,10 @@ async def watch(board: Board, work: Coroutine[Any, Any, None], *, title: str, hi
     console = Console()
 
     def frame() -> RenderableType:
-        return render(board, system_clock(), title=title, hint=hint, lines=console.height)
+        size = {"columns": console.width, "lines": console.height}
+        return render(board, system_clock(), title=title, hint=hint, **size)
 
-    with Live(console=console, auto_refresh=False, get_renderable=frame) as live:
+    with no_echo(), Live(console=console, auto_refresh=False, get_renderable=frame) as live:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(work)
@@ -50,15 +55,46 @@ async def _refresh(live: Live) -> None:
         await asyncio.sleep(1 / FRAMES_PER_SECOND)
 
 
-def render(board: Board, now: Time, *, title: str, hint: str, lines: int = 40) -> RenderableType:
-    """One frame. lines: of the terminal; what doesn't fit is the older events."""
+@contextmanager
+def no_echo() -> Iterator[None]:
+    """Keys that are pressed leave no trace: an echo, even of Ctrl-C, would shift the next frame."""
+    try:
+        import termios  # noqa: PLC0415
+    except ImportError:  # not a Unix
+        yield
+        return
+    try:
+        before = termios.tcgetattr(sys.stdin)
+    except (termios.error, ValueError, OSError):  # no terminal to type at
+        yield
+        return
+    quiet = termios.tcgetattr(sys.stdin)
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def render(
+    board: Board, now: Time, *, title: str, hint: str, columns: int = 100, lines: int = 40
+) -> RenderableType:
+    """One frame. columns, lines: of the terminal.
+
+    What doesn't fit is left out: older events first, then stale blocks, then nodes.
+    """
     styles = _Styles(board)
-    stale = board.stale[-STALE_LINES:]
-    room = lines - _FRAME_LINES - len(board.nodes) - len(stale) - len(board.best.blocks) // 35
+    strip = _strip(board, styles)
+    room = lines - _FRAME_LINES - -(-len(strip) // max(1, columns - 4))
+    nodes = min(len(board.nodes), max(1, room - 2))
+    room -= nodes + (nodes < len(board.nodes))
+    stale = board.stale[-STALE_LINES:] if room > STALE_LINES + 2 else []
+    room -= len(stale) + bool(stale)
     parts: list[RenderableType] = [
-        _nodes_table(board, now, styles),
+        _nodes_table(board, now, styles, count=nodes, is_narrow=columns < _WIDE_COLUMNS),
         Text(),
-        _strip(board, styles),
+        strip,
         *_stale_lines(stale, len(board.stale), styles),
         Text(),
         *_event_lines(board, styles, count=max(1, min(EVENT_LINES, room))),
@@ -83,37 +119,48 @@ class _Styles:
         return "white" if index is None else _COLOURS[index % len(_COLOURS)]
 
     def letter(self, port: int | None) -> str:
+        """Of a node; a question mark for a miner that is none of them."""
         index = self._index.get(port) if port is not None else None
         return "?" if index is None else _LETTERS[index % len(_LETTERS)]
 
     def cell(self, block: Block, *, twin: bool = False) -> Text:
         """A block in the colour of the node that mined it, its tail marked if it has a twin."""
         mark = "≈" if twin else " "
+        if block == GENESIS:  # nobody's here: it was there before
+            return Text(f" 0{mark}", style="black on white")
         return Text(
             f" {self.letter(block.miner)}{mark}", style=f"black on {self.colour(block.miner)}"
         )
 
 
-def _nodes_table(board: Board, now: Time, styles: _Styles) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=False)
-    for heading in ("", "port", "height", "tip", "state"):
-        table.add_column(heading, style="bold" if heading == "port" else None)
-    for heading in ("nonces/s", "created", "copied", "ignored"):
-        table.add_column(heading, justify="right")
-    for port, node in board.nodes.items():
+def _nodes_table(
+    board: Board, now: Time, styles: _Styles, *, count: int, is_narrow: bool
+) -> RenderableType:
+    table = Table(box=None, padding=(0, 1, 0, 0), expand=False)
+    headings = ["", "port", "height", "tip", "state", "nonces/s", "created", "copied", "ignored"]
+    left_out = {"tip", "nonces/s"} if is_narrow else set()
+    for heading in headings:
+        if heading not in left_out:
+            justify: Literal["left", "right"] = "left" if heading in _TEXTS else "right"
+            style = "bold" if heading == "port" else None
+            table.add_column(heading, justify=justify, style=style, no_wrap=True)
+    for port, node in list(board.nodes.items())[:count]:
         tally = board.tallies[port]
-        table.add_row(
-            Text(f" {styles.letter(port)} ", style=f"black on {styles.colour(port)}"),
-            str(port),
-            str(node.chain.height),
-            f"{node.chain.tip_hash.hex()[:12]}...",
-            Text(node.state.value, style=_STATES[node.state]),
-            f"{board.hash_rate(port, now):,.0f}",
-            str(tally.created),
-            str(tally.copied),
-            str(tally.ignored),
-        )
-    return table
+        cells: dict[str, RenderableType] = {
+            "": Text(f" {styles.letter(port)} ", style=f"black on {styles.colour(port)}"),
+            "port": str(port),
+            "height": str(node.chain.height),
+            "tip": node.chain.tip_hash.hex()[:10],
+            "state": Text(f"{node.state.value:9}", style=_STATES[node.state]),
+            "nonces/s": f"{board.hash_rate(port, now):,.0f}",
+            "created": str(tally.created),
+            "copied": str(tally.copied),
+            "ignored": str(tally.ignored),
+        }
+        table.add_row(*(cell for heading, cell in cells.items() if heading not in left_out))
+    if count == len(board.nodes):
+        return table
+    return Group(table, Text(f"    and {len(board.nodes) - count} more nodes", style="dim"))
 
 
 def _strip(board: Board, styles: _Styles) -> Text:
@@ -146,6 +193,7 @@ def _event_lines(board: Board, styles: _Styles, *, count: int) -> list[Text]:
     for happened in list(board.events)[-count:]:
         line = Text(f"{happened.after_s:7.1f} s  ", style="dim", no_wrap=True, overflow="ellipsis")
         line.append(str(happened.port), style=styles.colour(happened.port))
-        line.append(f" {happened.line}", style="default not dim")
+        again = f" ({happened.times:,} times)" if happened.times > 1 else ""
+        line.append(f"{again} {happened.line}", style="default not dim")
         lines.append(line)
     return lines or [Text("nothing has happened yet: the first block takes some seconds", "dim")]

@@ -5,10 +5,12 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from ipaddress import IPv4Address
 from typing import cast
 
 from drystone.core.errors import UserError
 
+_BROADCAST = IPv4Address("255.255.255.255")
 _REASONS = {
     errno.EADDRINUSE: "the port is in use; end the program that has it, or choose other ports",
     errno.EADDRNOTAVAIL: "the address is not of this machine; see `ip addr` for those that are",
@@ -33,6 +35,12 @@ def bind_udp(ip_address: str, port: int) -> socket.socket:
             raise UserError(f"can't listen on UDP {ip_address}:{port}: {why}") from None
         except (TypeError, ValueError):  # what no name can have: a zero byte, a label of over 63
             raise UserError(f"can't listen on UDP {ip_address!r}: no such IPv4 address") from None
+        bound = IPv4Address(sock.getsockname()[0])
+        if bound.is_multicast or bound.is_unspecified or bound == _BROADCAST:
+            raise UserError(
+                f"can't listen on UDP {ip_address}:{port}: not the address of one machine;"
+                " 127.0.0.1 always is"
+            )
         sock.setblocking(False)
         undo.pop_all()
         return sock

@@ -1,29 +1,29 @@
-/* The search for nonces: SHA-256 of SHA-256 over many headers that differ in 32 bits.
- *
- * One algorithm, many widths. The part between "#ifdef LANES" and its "#else" is compiled once
- * for each width, by including this very file; V is then a vector of LANES 32-bit words (or one
- * word), and the hashes of LANES consecutive nonces are computed at once, one in each lane.
- *
- * Two layouts of header:
+/* The search for nonces: SHA-256 of SHA-256 over headers that differ in 32 bits.
  *
  *   bitcoin, 80 bytes: nonce at byte 76, little-endian; the hash is a little-endian integer.
  *   classic, 69 bytes: nonce at its end, big-endian; the hash is a big-endian integer.
  *
- * Both leave one varying block after a first one that is the same for all nonces. What follows
- * from the constant words is computed once for each search (struct job).
+ * SHA-256 takes blocks of 64 bytes. A header's first block is the same for all nonces and is
+ * hashed once. Two blocks are left for each nonce:
+ *
+ *   tail     the header's last 16 (or 5) bytes and padding: the nonce is in one word (or two)
+ *   digest   the first hash's eight words and padding
+ *
+ * What follows from their constant words alone is computed once, into a struct plan. The second
+ * hash is left as soon as the word is known that is the most significant of its integer. Nearly
+ * always that word is too large; a candidate is hashed in full, plainly.
+ *
+ * One algorithm, many widths: the part from "#ifdef LANES" to its "#else" is compiled once for
+ * each, by including this very file. V is then a vector of LANES 32-bit words, one for each of
+ * LANES consecutive nonces.
  */
 
-#ifdef LANES
+#ifdef LANES /* ============================================================== one of the widths */
 
-#define CAT_(a, b) a##_##b
-#define CAT(a, b) CAT_(a, b)
-#define FN(name) CAT(name, VARIANT)
-#ifdef TARGET
-#define ATTR __attribute__((target(TARGET)))
-#else
-#define ATTR
-#endif
-#define AI static inline ATTR INLINE
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define FN(name) JOIN(name, WAY)
+#define AI static INLINE TARGET
 
 #ifndef ROR
 #define ROR(x, n) (((x) >> (n)) | ((x) << (32 - (n))))
@@ -34,37 +34,19 @@
 #ifndef CHOOSE
 #define CHOOSE(e, f, g) ((g) ^ ((e) & ((f) ^ (g))))
 #endif
-#ifndef MAJORITY
-#define MAJORITY(a, b, c) (((a) & (b)) | ((c) & ((a) | (b))))
+#ifndef MAJORITY /* b ^ c was a ^ b one round before: compilers keep it */
+#define MAJORITY(a, b, c) ((b) ^ (((a) ^ (b)) & ((b) ^ (c))))
 #endif
-
+#ifndef KEEP_ORDER
+#define KEEP_ORDER(x) (void)0
+#endif
 #define SIGMA0(x) XOR3(ROR(x, 2), ROR(x, 13), ROR(x, 22))
 #define SIGMA1(x) XOR3(ROR(x, 6), ROR(x, 11), ROR(x, 25))
 #define sigma0(x) XOR3(ROR(x, 7), ROR(x, 18), (x) >> 3)
 #define sigma1(x) XOR3(ROR(x, 17), ROR(x, 19), (x) >> 10)
+
 #define SET(x) FN(set)(x)
-
-/* One round. The letters are turned by the caller, so that no value moves. */
-#define ROUND(a, b, c, d, e, f, g, h, kw)                                                         \
-    do {                                                                                          \
-        V t = (h) + (kw) + CHOOSE(e, f, g) + SIGMA1(e);                                           \
-        (d) += t;                                                                                 \
-        (h) = t + MAJORITY(a, b, c) + SIGMA0(a);                                                  \
-    } while (0)
-/* Four rounds before a word of the result: its new a is never asked for. */
-#define ROUND_E(d, e, f, g, h, kw) ((d) += (h) + (kw) + CHOOSE(e, f, g) + SIGMA1(e))
-
-#define EIGHT(R, i)                                                                               \
-    ROUND(a, b, c, d, e, f, g, h, R(i));                                                          \
-    ROUND(h, a, b, c, d, e, f, g, R(i + 1));                                                      \
-    ROUND(g, h, a, b, c, d, e, f, R(i + 2));                                                      \
-    ROUND(f, g, h, a, b, c, d, e, R(i + 3));                                                      \
-    ROUND(e, f, g, h, a, b, c, d, R(i + 4));                                                      \
-    ROUND(d, e, f, g, h, a, b, c, R(i + 5));                                                      \
-    ROUND(c, d, e, f, g, h, a, b, R(i + 6));                                                      \
-    ROUND(b, c, d, e, f, g, h, a, R(i + 7))
-
-AI V FN(set)(uint32_t x) {
+AI V FN(set)(uint32_t x) { /* x in every lane */
 #if LANES == 1
     return x;
 #else
@@ -72,165 +54,315 @@ AI V FN(set)(uint32_t x) {
 #endif
 }
 
-/* The next word of the schedule in a ring of sixteen, and its round constant added. */
-#define NEXT(w, i)                                                                                \
-    ((w)[(i) & 15] += sigma0((w)[((i) + 1) & 15]) + (w)[((i) + 9) & 15] +                         \
-                      sigma1((w)[((i) + 14) & 15]))
-
-AI V FN(reverse)(V x) { /* bytes of each word */
-    V half = ((x & SET(0x00ff00ff)) << 8) | ((x >> 8) & SET(0x00ff00ff));
-    return (half << 16) | (half >> 16);
+AI V FN(reversed)(V x) { /* the bytes of each word */
+    V swapped = ((x & SET(0x00ff00ff)) << 8) | ((x >> 8) & SET(0x00ff00ff));
+    return (swapped << 16) | (swapped >> 16);
 }
 
-#define KW_RING(i) (w[(i) & 15] + SET(K[i]))
-#define KW_NEXT(i) (NEXT(w, i) + SET(K[i]))
+/* Word t of a block's schedule, t >= 16. w is a ring: the words before it that vary. What constant
+ * words add is in the plan. The newest word is added last, for it has only just been computed. */
+AI V FN(word)(const struct plan *plan, enum block block, const V w[16], int t) {
+    V sum = adds_constant(block, t) ? SET(plan->sum[t]) : SET(0);
+    if (varies(block, t - 16)) sum += w[(t - 16) & 15];
+    if (varies(block, t - 15)) sum += sigma0(w[(t - 15) & 15]);
+    if (varies(block, t - 7)) sum += w[(t - 7) & 15];
+    if (!varies(block, t - 2)) return sum;
+    KEEP_ORDER(sum);
+    return sum + sigma1(w[(t - 2) & 15]);
+}
 
-/* A whole compression: state in, state out; w is used up. */
-AI void FN(compress)(const V in[8], V w[16], V out[8]) {
-    V a = in[0], b = in[1], c = in[2], d = in[3], e = in[4], f = in[5], g = in[6], h = in[7];
-    EIGHT(KW_RING, 0);
-    EIGHT(KW_RING, 8);
-    for (int i = 16; i < 64; i += 16) {
-        EIGHT(KW_NEXT, i);
-        EIGHT(KW_NEXT, i + 8);
+#ifndef SHA_ROUNDS /* -------------------------------------------------- everything in vectors */
+
+/* A round; kw: its constant and its word. The caller turns the letters, so that no value moves. */
+#define ROUND(a, b, c, d, e, f, g, h, kw)                                                         \
+    do {                                                                                          \
+        V t = (h) + (kw) + CHOOSE(e, f, g) + SIGMA1(e);                                           \
+        (d) += t;                                                                                 \
+        (h) = t + MAJORITY(a, b, c) + SIGMA0(a);                                                  \
+    } while (0)
+/* A round whose new a is never asked for. */
+#define ROUND_E(d, e, f, g, h, kw) ((d) += (h) + (kw) + CHOOSE(e, f, g) + SIGMA1(e))
+
+#define EIGHT(KW, t)                                                                              \
+    ROUND(a, b, c, d, e, f, g, h, KW(t));                                                         \
+    ROUND(h, a, b, c, d, e, f, g, KW((t) + 1));                                                   \
+    ROUND(g, h, a, b, c, d, e, f, KW((t) + 2));                                                   \
+    ROUND(f, g, h, a, b, c, d, e, KW((t) + 3));                                                   \
+    ROUND(e, f, g, h, a, b, c, d, KW((t) + 4));                                                   \
+    ROUND(d, e, f, g, h, a, b, c, KW((t) + 5));                                                   \
+    ROUND(c, d, e, f, g, h, a, b, KW((t) + 6));                                                   \
+    ROUND(b, c, d, e, f, g, h, a, KW((t) + 7))
+
+/* Round t's constant plus word. OWN: t < 16, a word of the block. NEW: t < 32, one made from those.
+ * FAR: round i + t, where every word varies. */
+#define OWN(t) (varies(block, t) ? w[t] + SET(plan->k[t]) : SET(plan->kw[t]))
+#define NEW(t) ((w[(t) - 16] = FN(word)(plan, block, w, t)) + SET(plan->k[t]))
+#define FAR(t) ((w[t] = FN(word)(plan, block, w, 48 + (t))) + SET(plan->k[i + (t)]))
+
+/* Hash a block, of which w holds the varying words. Afterwards w[0] to w[7] are the hash; only
+ * w[7], if that is all that is wanted. */
+AI void FN(compress)(const struct plan *plan, enum block block, V w[16], int only_last) {
+    const uint32_t *s = plan->state;
+    V a = SET(s[0]), b = SET(s[1]), c = SET(s[2]), d = SET(s[3]);
+    V e = SET(s[4]), f = SET(s[5]), g = SET(s[6]), h = SET(s[7]);
+    int i = 32;
+    /* In the first round with a varying word, all else is constant. */
+    if (block == BITCOIN_TAIL) {
+        V turned[] = {d, e, f, g, h, a, b, c}; /* three rounds further */
+        a = turned[0], b = turned[1], c = turned[2], d = turned[3];
+        e = turned[4], f = turned[5], g = turned[6], h = turned[7];
+        a = SET(plan->new_e) + w[3], e = SET(plan->new_a) + w[3];
+    } else {
+        d = SET(plan->new_e) + w[0], h = SET(plan->new_a) + w[0];
+        ROUND(h, a, b, c, d, e, f, g, OWN(1));
+        ROUND(g, h, a, b, c, d, e, f, OWN(2));
+        ROUND(f, g, h, a, b, c, d, e, OWN(3));
     }
-    out[0] = in[0] + a, out[1] = in[1] + b, out[2] = in[2] + c, out[3] = in[3] + d;
-    out[4] = in[4] + e, out[5] = in[5] + f, out[6] = in[6] + g, out[7] = in[7] + h;
+    ROUND(e, f, g, h, a, b, c, d, OWN(4));
+    ROUND(d, e, f, g, h, a, b, c, OWN(5));
+    ROUND(c, d, e, f, g, h, a, b, OWN(6));
+    ROUND(b, c, d, e, f, g, h, a, OWN(7));
+    EIGHT(OWN, 8);
+    EIGHT(NEW, 16);
+    EIGHT(NEW, 24);
+    for (; i < (only_last ? 48 : 64); i += 16) {
+        EIGHT(FAR, 0);
+        EIGHT(FAR, 8);
+    }
+    if (only_last) {
+        EIGHT(FAR, 0);
+        ROUND(a, b, c, d, e, f, g, h, FAR(8));
+        ROUND_E(c, d, e, f, g, FAR(9));
+        ROUND_E(b, c, d, e, f, FAR(10));
+        ROUND_E(a, b, c, d, e, FAR(11));
+        ROUND_E(h, a, b, c, d, FAR(12)); /* three rounds more would only move it to the end */
+        w[7] = h + SET(plan->before[7]);
+        return;
+    }
+    const uint32_t *before = plan->before;
+    w[0] = a + SET(before[0]), w[1] = b + SET(before[1]), w[2] = c + SET(before[2]);
+    w[3] = d + SET(before[3]), w[4] = e + SET(before[4]), w[5] = f + SET(before[5]);
+    w[6] = g + SET(before[6]), w[7] = h + SET(before[7]);
 }
 
-/* The classic layout: the deciding word is the hash's first. */
-AI V FN(classic)(const struct job *job, V counter) {
-    V state[8], w[16], digest[8];
-    for (int i = 0; i < 8; i++) state[i] = SET(job->midstate[i]);
-    w[0] = SET(job->block[0] & 0xff000000) | (counter >> 8);
-    w[1] = SET(job->block[1] & 0x00ffffff) | (counter << 24);
-    for (int i = 2; i < 16; i++) w[i] = SET(job->block[i]);
-    FN(compress)(state, w, digest);
-    for (int i = 0; i < 8; i++) w[i] = digest[i], state[i] = SET(IV[i]);
-    for (int i = 8; i < 16; i++) w[i] = SET(PADDED_DIGEST[i - 8]);
-    FN(compress)(state, w, digest);
-    return digest[0];
-}
-
-#define KW_CONST(i) SET(job->kw[i])
-#define KW_PADDED(i) SET(job->padded_kw[i])
-
-/* The bitcoin layout: the deciding word is the hash's last, its bytes reversed. */
-AI V FN(bitcoin)(const struct job *job, V counter) {
+/* The most significant word of each lane's hash as an integer. */
+AI V FN(deciding)(const struct job *job, enum block tail, V counter) {
     V w[16];
-    /* First hash. Rounds 0 to 2 and words 16 and 17 don't depend on the nonce. */
-    const uint32_t *s = job->after3;
-    V f = SET(s[0]), g = SET(s[1]), h = SET(s[2]), a = SET(s[3]);
-    V b = SET(s[4]), c = SET(s[5]), d = SET(s[6]), e = SET(s[7]);
-    V nonce = FN(reverse)(counter);
-    ROUND(f, g, h, a, b, c, d, e, nonce + SET(K[3]));
-    ROUND(e, f, g, h, a, b, c, d, KW_CONST(4));
-    ROUND(d, e, f, g, h, a, b, c, KW_CONST(5));
-    ROUND(c, d, e, f, g, h, a, b, KW_CONST(6));
-    ROUND(b, c, d, e, f, g, h, a, KW_CONST(7));
-    EIGHT(KW_CONST, 8);
-    const uint32_t *m = job->sum;
-    w[0] = SET(m[16]);
-    w[1] = SET(m[17]);
-    w[2] = SET(m[18]) + sigma0(nonce);
-    w[3] = SET(m[19]) + nonce;
-    w[4] = SET(m[20]) + sigma1(w[2]);
-    w[5] = SET(m[21]) + sigma1(w[3]);
-    w[6] = SET(m[22]) + sigma1(w[4]);
-    w[7] = SET(m[23]) + sigma1(w[5]);
-    EIGHT(KW_RING, 16);
-    w[8] = SET(m[24]) + sigma1(w[6]);
-    w[9] = w[2] + sigma1(w[7]);
-    w[10] = w[3] + sigma1(w[8]);
-    w[11] = w[4] + sigma1(w[9]);
-    w[12] = w[5] + sigma1(w[10]);
-    w[13] = w[6] + sigma1(w[11]);
-    w[14] = SET(m[30]) + w[7] + sigma1(w[12]);
-    w[15] = SET(m[31]) + w[8] + sigma1(w[13]);
-    EIGHT(KW_RING, 24);
-    for (int i = 32; i < 64; i += 16) {
-        EIGHT(KW_NEXT, i);
-        EIGHT(KW_NEXT, i + 8);
+    if (tail == BITCOIN_TAIL) {
+        w[3] = FN(reversed)(counter);
+    } else {
+        w[0] = SET(job->tail[0]) | (counter >> 8);
+        w[1] = SET(job->tail[1]) | (counter << 24);
     }
-    w[0] = a + SET(job->midstate[0]), w[1] = b + SET(job->midstate[1]);
-    w[2] = c + SET(job->midstate[2]), w[3] = d + SET(job->midstate[3]);
-    w[4] = e + SET(job->midstate[4]), w[5] = f + SET(job->midstate[5]);
-    w[6] = g + SET(job->midstate[6]), w[7] = h + SET(job->midstate[7]);
-
-    /* Second hash. Its first round starts from constants, its words 8 to 15 are constant. */
-    a = SET(IV[0]), b = SET(IV[1]), c = SET(IV[2]), d = SET(job->first_d) + w[0];
-    e = SET(IV[4]), f = SET(IV[5]), g = SET(IV[6]), h = SET(job->first_h) + w[0];
-    ROUND(h, a, b, c, d, e, f, g, KW_RING(1));
-    ROUND(g, h, a, b, c, d, e, f, KW_RING(2));
-    ROUND(f, g, h, a, b, c, d, e, KW_RING(3));
-    ROUND(e, f, g, h, a, b, c, d, KW_RING(4));
-    ROUND(d, e, f, g, h, a, b, c, KW_RING(5));
-    ROUND(c, d, e, f, g, h, a, b, KW_RING(6));
-    ROUND(b, c, d, e, f, g, h, a, KW_RING(7));
-    EIGHT(KW_PADDED, 8);
-    w[0] += sigma0(w[1]);
-    w[1] += sigma0(w[2]) + SET(job->sigma1_length);
-    w[2] += sigma0(w[3]) + sigma1(w[0]);
-    w[3] += sigma0(w[4]) + sigma1(w[1]);
-    w[4] += sigma0(w[5]) + sigma1(w[2]);
-    w[5] += sigma0(w[6]) + sigma1(w[3]);
-    w[6] += sigma0(w[7]) + sigma1(w[4]) + SET(256);
-    w[7] += SET(job->sigma0_first_pad) + sigma1(w[5]) + w[0];
-    EIGHT(KW_RING, 16);
-    w[8] = SET(0x80000000) + w[1] + sigma1(w[6]);
-    w[9] = w[2] + sigma1(w[7]);
-    w[10] = w[3] + sigma1(w[8]);
-    w[11] = w[4] + sigma1(w[9]);
-    w[12] = w[5] + sigma1(w[10]);
-    w[13] = w[6] + sigma1(w[11]);
-    w[14] = SET(job->sigma0_length) + w[7] + sigma1(w[12]);
-    w[15] = SET(256) + sigma0(w[0]) + w[8] + sigma1(w[13]);
-    EIGHT(KW_RING, 24);
-    EIGHT(KW_NEXT, 32);
-    EIGHT(KW_NEXT, 40);
-    EIGHT(KW_NEXT, 48);
-    ROUND(a, b, c, d, e, f, g, h, KW_NEXT(56));
-    ROUND_E(c, d, e, f, g, KW_NEXT(57));
-    ROUND_E(b, c, d, e, f, KW_NEXT(58));
-    ROUND_E(a, b, c, d, e, KW_NEXT(59));
-    ROUND_E(h, a, b, c, d, KW_NEXT(60));
-    return FN(reverse)(h + SET(IV[7]));
+    FN(compress)(&job->of_tail, tail, w, 0);
+    FN(compress)(&job->of_digest, DIGEST, w, tail == BITCOIN_TAIL);
+    return tail == BITCOIN_TAIL ? FN(reversed)(w[7]) : w[0];
 }
 
-/* The lowest counter in start..end-1 that meets the target, or end. Lanes past the end are
- * computed and not looked at. */
-AI uint64_t FN(scan)(const struct job *job, uint64_t start, uint64_t end, int is_classic) {
-    V lanes = {LANE_NUMBERS};
+AI uint64_t FN(scan)(const struct job *job, enum block tail, uint64_t start, uint64_t end) {
+    const V lanes = {LANE_NUMBERS};
     for (uint64_t at = start; at < end; at += LANES) {
-        V counter = SET((uint32_t)at) + lanes;
-        V deciding = is_classic ? FN(classic)(job, counter) : FN(bitcoin)(job, counter);
-        if (!ANY_AT_MOST(deciding, job->target[7])) continue;
+        V word = FN(deciding)(job, tail, SET((uint32_t)at) + lanes);
+        if (!ANY_AT_MOST(word, job->target[7])) continue;
         uint32_t words[LANES];
-        memcpy(words, &deciding, sizeof words);
-        for (int lane = 0; lane < LANES && at + lane < end; lane++)
-            if (words[lane] <= job->target[7] && meets(job, (uint32_t)(at + lane)))
-                return at + lane;
+        memcpy(words, &word, sizeof words);
+        uint64_t found = first_that_meets(job, words, LANES, at, end);
+        if (found < end) return found;
     }
     return end;
 }
 
-static ATTR uint64_t FN(search)(const struct job *job, uint64_t start, uint64_t end) {
-    return job->is_classic ? FN(scan)(job, start, end, 1) : FN(scan)(job, start, end, 0);
+static TARGET uint64_t FN(search)(const struct job *job, uint64_t start, uint64_t end) {
+    return job->is_classic ? FN(scan)(job, CLASSIC_TAIL, start, end)
+                           : FN(scan)(job, BITCOIN_TAIL, start, end);
 }
 
-#undef V
-#undef LANES
-#undef VARIANT
-#undef TARGET
-#undef LANE_NUMBERS
-#undef ANY_AT_MOST
-#undef CAT_
-#undef CAT
+#undef ROUND
+#undef ROUND_E
+#undef EIGHT
+#undef OWN
+#undef NEW
+#undef FAR
+
+#else /* SHA_ROUNDS ------------------------------- schedules in vectors, rounds by the SHA unit */
+
+/* Where 512-bit instructions run as two halves, as on Zen 4, the vector units are what limits the
+ * way above, and the unit of the SHA extensions stands idle. That one does two rounds of a hash in
+ * one instruction; only its schedules are slow. So here the vectors compute schedules, eight
+ * hashes at once, while the SHA unit does rounds, four hashes at once. A batch of eight nonces
+ * goes through four stages, and three batches are under way at any time:
+ *
+ *                first half of a turn            second half
+ *   vectors      tail's schedule, batch n + 1    digest's schedule, batch n
+ *   SHA unit     digest's rounds, batch n - 1    tail's rounds, batch n + 1
+ *
+ * In the source, the instructions of both alternate, four of rounds and a word of a schedule; the
+ * processor runs them side by side. From vectors to the SHA unit they pass through memory: a key
+ * is what two rounds of one hash take, 64 bits, two round constants plus words. */
+
+/* Unpacking two vectors of words leaves the keys of eight hashes in this order:
+ *
+ *      keys[0]   0  1 | 4  5
+ *      keys[1]   2  3 | 6  7
+ */
+struct belt {
+    V tail_keys[32][2], digest_keys[32][2];
+    V states[2][4]; /* after the tail's rounds: f, e, b, a of hashes 0 and 4, 1 and 5, 2 and 6,
+                       3 and 7; then h, g, d, c */
+    uint32_t last_words[LANES];
+    __m128i tail_start[2], digest_start[2]; /* before the rounds: f, e, b, a; h, g, d, c */
+};
+typedef uint64_t __attribute__((may_alias)) key_type;
+
+AI const key_type *FN(key)(const V keys[2], int hash) {
+    return (const key_type *)&keys[hash >> 1 & 1] + (hash >> 2) * 2 + (hash & 1);
+}
+
+AI void FN(put_keys)(V keys[2], V even, V odd) {
+    keys[0] = (V)_mm256_unpacklo_epi32((__m256i)even, (__m256i)odd);
+    keys[1] = (V)_mm256_unpackhi_epi32((__m256i)even, (__m256i)odd);
+}
+
+/* Word t of a schedule; with each odd one, the keys of two rounds. */
+AI void FN(step)(const struct plan *plan, enum block block, V w[16], V keys[32][2], int t) {
+    if (varies(block, t) && t >= 16) w[t & 15] = FN(word)(plan, block, w, t);
+    if (varies(block, t) && t % 2 == 1)
+        FN(put_keys)(keys[t / 2], w[(t - 1) & 15] + SET(plan->k[t - 1]),
+                     w[t & 15] + SET(plan->k[t]));
+}
+
+/* Two rounds. What was a, b, e, f becomes c, d, g, h, in its place; the result is the new a, b, e,
+ * f. Not the intrinsic: clang would load keys early and then move each to the one register that
+ * the instruction takes it from. */
+AI __m128i FN(two_rounds)(__m128i hgdc, __m128i feba, const key_type *key) {
+    __asm__("vmovq %2, %%xmm0\n\tsha256rnds2 %%xmm0, %1, %0"
+            : "+x"(hgdc)
+            : "x"(feba), "m"(*key)
+            : "xmm0");
+    return hgdc;
+}
+
+/* Rounds 2 * pair and the next, of four hashes. x and y take turns at being feba. */
+AI void FN(rounds)(__m128i x[4], __m128i y[4], V keys[32][2], int first_hash, int pair, int turn) {
+    UNROLL for (int n = 0; n < 4; n++) {
+        const key_type *key = FN(key)(keys[pair], first_hash + n);
+        if (turn % 2 == 0)
+            y[n] = FN(two_rounds)(y[n], x[n], key);
+        else
+            x[n] = FN(two_rounds)(x[n], y[n], key);
+    }
+}
+
+/* 31 times two rounds of eight hashes: 62 steps, over which the words of a schedule are spread. */
+enum { PAIRS = 31, STEPS = 2 * PAIRS };
+#define WORDS_BEFORE(step, count) (16 + ((step) > STEPS - (count) ? (step) - STEPS + (count) : 0))
+
+/* First half of a turn. The digest's rounds end with round 61: after it, the e of round 60 is
+ * where f is, and would be the last word after three rounds more. */
+static TARGET void FN(first_half)(const struct job *job, struct belt *belt, V counter) {
+    V w[16];
+    w[2] = SET(job->tail[2]);
+    w[3] = FN(reversed)(counter);
+    FN(step)(&job->of_tail, BITCOIN_TAIL, w, belt->tail_keys, 3);
+    UNROLL for (int half = 0; half < 2; half++) {
+        __m128i x[4], y[4];
+        UNROLL for (int n = 0; n < 4; n++) x[n] = belt->digest_start[0], y[n] = belt->digest_start[1];
+        UNROLL for (int pair = 0; pair < PAIRS; pair++) {
+            FN(rounds)(x, y, belt->digest_keys, 4 * half, pair, pair);
+            int step = PAIRS * half + pair;
+            UNROLL for (int t = WORDS_BEFORE(step, 48); t < WORDS_BEFORE(step + 1, 48); t++)
+                FN(step)(&job->of_tail, BITCOIN_TAIL, w, belt->tail_keys, t);
+        }
+        UNROLL for (int n = 0; n < 4; n++)
+            belt->last_words[4 * half + n] = (uint32_t)_mm_cvtsi128_si32(y[n]);
+    }
+}
+
+/* The digest's first words: the states turned from one hash after the other to one word after the
+ * other, plus the state before the tail. */
+AI void FN(take_digest)(const struct belt *belt, const uint32_t before[8], V w[16]) {
+    static const unsigned char WORDS[2][4] = {{5, 4, 1, 0}, {7, 6, 3, 2}};
+    UNROLL for (int i = 0; i < 2; i++) {
+        const __m256i *s = (const __m256i *)belt->states[i];
+        __m256i low01 = _mm256_unpacklo_epi32(s[0], s[1]), top01 = _mm256_unpackhi_epi32(s[0], s[1]);
+        __m256i low23 = _mm256_unpacklo_epi32(s[2], s[3]), top23 = _mm256_unpackhi_epi32(s[2], s[3]);
+        V words[] = {
+            (V)_mm256_unpacklo_epi64(low01, low23), (V)_mm256_unpackhi_epi64(low01, low23),
+            (V)_mm256_unpacklo_epi64(top01, top23), (V)_mm256_unpackhi_epi64(top01, top23)};
+        UNROLL for (int n = 0; n < 4; n++) w[WORDS[i][n]] = words[n] + SET(before[WORDS[i][n]]);
+    }
+}
+
+/* Second half of a turn. The tail's rounds begin with round 2: those before don't vary. */
+static TARGET void FN(second_half)(const struct job *job, struct belt *belt) {
+    V w[16];
+    FN(take_digest)(belt, job->of_tail.before, w);
+    UNROLL for (int t = 0; t < 8; t++) FN(step)(&job->of_digest, DIGEST, w, belt->digest_keys, t);
+    UNROLL for (int half = 0; half < 2; half++) {
+        __m128i x[4], y[4];
+        UNROLL for (int n = 0; n < 4; n++) x[n] = belt->tail_start[0], y[n] = belt->tail_start[1];
+        UNROLL for (int turn = 0; turn < PAIRS; turn++) {
+            FN(rounds)(x, y, belt->tail_keys, 4 * half, 1 + turn, turn);
+            int step = PAIRS * half + turn;
+            UNROLL for (int t = WORDS_BEFORE(step, 46); t < WORDS_BEFORE(step + 1, 46); t++)
+                FN(step)(&job->of_digest, DIGEST, w, belt->digest_keys, t);
+        }
+        UNROLL for (int n = 0; n < 4; n++) {
+            ((__m128i *)&belt->states[0][n])[half] = y[n];
+            ((__m128i *)&belt->states[1][n])[half] = x[n];
+        }
+    }
+}
+
+AI void FN(start)(const struct job *job, struct belt *belt) {
+    memset(belt, 0, sizeof *belt);
+    UNROLL for (int t = 0; t < 18; t += 2) { /* keys that are the same for all nonces */
+        const uint32_t *tail = job->of_tail.kw + t, *digest = job->of_digest.kw + t;
+        if (!varies(BITCOIN_TAIL, t + 1))
+            FN(put_keys)(belt->tail_keys[t / 2], SET(tail[0]), SET(tail[1]));
+        if (!varies(DIGEST, t + 1))
+            FN(put_keys)(belt->digest_keys[t / 2], SET(digest[0]), SET(digest[1]));
+    }
+    uint32_t s[8];
+    memcpy(s, job->of_tail.before, sizeof s);
+    plain_rounds(s, job->tail, 0, 2);
+    ni_load(s, belt->tail_start);
+    ni_load(IV, belt->digest_start);
+}
+
+static TARGET uint64_t FN(search)(const struct job *job, uint64_t start, uint64_t end) {
+    const V lanes = {LANE_NUMBERS};
+    struct belt belt __attribute__((aligned(64)));
+    FN(start)(job, &belt);
+    for (uint64_t at = start; at < end + 2 * LANES; at += LANES) {
+        FN(first_half)(job, &belt, SET((uint32_t)at) + lanes);
+        FN(second_half)(job, &belt);
+        if (at >= start + 2 * LANES) { /* those that entered two turns ago */
+            uint32_t words[LANES];
+            V word;
+            memcpy(&word, belt.last_words, sizeof word);
+            word = FN(reversed)(word + SET(job->of_digest.before[7]));
+            if (ANY_AT_MOST(word, job->target[7])) {
+                memcpy(words, &word, sizeof words);
+                uint64_t found = first_that_meets(job, words, LANES, at - 2 * LANES, end);
+                if (found < end) return found;
+            }
+        }
+    }
+    return end;
+}
+
+#undef WORDS_BEFORE
+#undef SHA_ROUNDS
+#endif /* SHA_ROUNDS */
+
+#undef JOIN_
+#undef JOIN
 #undef FN
-#undef ATTR
 #undef AI
 #undef ROR
 #undef XOR3
+#undef KEEP_ORDER
 #undef CHOOSE
 #undef MAJORITY
 #undef SIGMA0
@@ -238,32 +370,31 @@ static ATTR uint64_t FN(search)(const struct job *job, uint64_t start, uint64_t 
 #undef sigma0
 #undef sigma1
 #undef SET
-#undef ROUND
-#undef ROUND_E
-#undef EIGHT
-#undef NEXT
-#undef KW_RING
-#undef KW_NEXT
-#undef KW_CONST
-#undef KW_PADDED
+#undef V
+#undef LANES
+#undef LANE_NUMBERS
+#undef ANY_AT_MOST
+#undef WAY
+#undef TARGET
 
-#else /* not LANES: the file itself */
+#else /* not LANES: the file itself ============================================================ */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__GNUC__) || defined(__clang__)
+#if defined(__GNUC__) /* clang too */
 #define INLINE inline __attribute__((always_inline))
-#define HAS_VECTORS 1
+#define UNROLL _Pragma("GCC unroll 64")
 #if defined(__x86_64__)
-#define HAS_X86 1
+#define IS_X86
 #include <cpuid.h>
 #include <immintrin.h>
 #endif
 #else
-#define INLINE
+#define INLINE inline
+#define UNROLL
 #endif
 
 static const uint32_t K[64] = {
@@ -277,22 +408,49 @@ static const uint32_t K[64] = {
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 static const uint32_t IV[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-/* What a digest of 32 bytes is padded with to a block: words 8 to 15. */
-static const uint32_t PADDED_DIGEST[8] = {0x80000000, 0, 0, 0, 0, 0, 0, 256};
+static const uint32_t EMPTY_DIGEST[16] = {[8] = 0x80000000, [15] = 256}; /* its padding alone */
 
-/* All of a search that does not depend on the nonce. */
+/* The blocks that vary from nonce to nonce, and which of their words do; words from 16 on are the
+ * schedule's. Most of the others are zero. */
+enum block { BITCOIN_TAIL, CLASSIC_TAIL, DIGEST };
+
+static INLINE int varies(enum block block, int t) {
+    switch (block) {
+    case BITCOIN_TAIL: return t == 3 || t >= 18;
+    case CLASSIC_TAIL: return t < 2 || t >= 16;
+    default: return t < 8 || t >= 16;
+    }
+}
+
+static INLINE int is_zero(enum block block, int t) {
+    return t < 15 && t > (block == BITCOIN_TAIL ? 4 : block == CLASSIC_TAIL ? 1 : 8);
+}
+
+static INLINE int is_constant(enum block block, int t) {
+    return !varies(block, t) && !is_zero(block, t);
+}
+
+/* Whether word t >= 16 of the schedule has a part that is constant and not zero. */
+static INLINE int adds_constant(enum block block, int t) {
+    return is_constant(block, t - 16) || is_constant(block, t - 15) ||
+           is_constant(block, t - 7) || is_constant(block, t - 2);
+}
+
+/* What is known of a block before its varying words are. */
+struct plan {
+    uint32_t before[8];    /* the state it is hashed into */
+    uint32_t state[8];     /* after the rounds before the first that takes a varying word */
+    uint32_t new_a, new_e; /* that round's, less the word */
+    uint32_t kw[18];       /* round constant plus word, where that is constant */
+    uint32_t sum[34];      /* the constant part of word t */
+    uint32_t k[64];
+};
+
 struct job {
     int is_classic;
-    uint32_t target[8];   /* least significant word first, as the hash's integer is compared */
-    uint32_t midstate[8]; /* after the first block */
-    uint32_t block[16];   /* the second block, its varying bits zero */
-    /* The bitcoin layout alone: */
-    uint32_t after3[8];      /* the state after three rounds */
-    uint32_t kw[16];         /* round constant plus word, for the words that are constant */
-    uint32_t sum[32];        /* of each schedule word from 16, what is constant in it */
-    uint32_t padded_kw[16];  /* the same as kw, for the second hash */
-    uint32_t first_d, first_h; /* the second hash's first round, less its word */
-    uint32_t sigma0_first_pad, sigma0_length, sigma1_length;
+    uint32_t target[8]; /* least significant word first */
+    uint32_t tail[16];  /* its varying bits are zero */
+    struct plan of_tail, of_digest;
 };
 
 static uint32_t ror(uint32_t x, int n) { return x >> n | x << (32 - n); }
@@ -300,147 +458,157 @@ static uint32_t small0(uint32_t x) { return ror(x, 7) ^ ror(x, 18) ^ x >> 3; }
 static uint32_t small1(uint32_t x) { return ror(x, 17) ^ ror(x, 19) ^ x >> 10; }
 static uint32_t big0(uint32_t x) { return ror(x, 2) ^ ror(x, 13) ^ ror(x, 22); }
 static uint32_t big1(uint32_t x) { return ror(x, 6) ^ ror(x, 11) ^ ror(x, 25); }
+
+static uint32_t big_endian(const unsigned char *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+static uint32_t little_endian(const unsigned char *p) {
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
 static uint32_t reversed(uint32_t x) {
     return x >> 24 | (x >> 8 & 0xff00) | (x & 0xff00) << 8 | x << 24;
 }
 
-/* Rounds 0 to count-1, plainly; s is turned in place. w must hold as many words. */
-static void plain_rounds(uint32_t s[8], const uint32_t *w, int count) {
-    for (int i = 0; i < count; i++) {
-        uint32_t t = s[7] + big1(s[4]) + (s[6] ^ (s[4] & (s[5] ^ s[6]))) + K[i] + w[i];
-        uint32_t u = big0(s[0]) + ((s[0] & s[1]) | (s[2] & (s[0] | s[1])));
+/* Rounds from..to-1, turning the state s; w[t] is round t's word. */
+static void plain_rounds(uint32_t s[8], const uint32_t *w, int from, int to) {
+    for (int t = from; t < to; t++) {
+        uint32_t x = s[7] + big1(s[4]) + (s[6] ^ (s[4] & (s[5] ^ s[6]))) + K[t] + w[t];
+        uint32_t y = big0(s[0]) + (s[1] ^ ((s[0] ^ s[1]) & (s[1] ^ s[2])));
         memmove(s + 1, s, 7 * sizeof *s);
-        s[4] += t;
-        s[0] = t + u;
+        s[4] += x;
+        s[0] = x + y;
     }
 }
 
-static void plain_compress(const uint32_t in[8], const uint32_t block[16], uint32_t out[8]) {
-    uint32_t w[64], s[8];
+static void plain_compress(const uint32_t before[8], const uint32_t block[16], uint32_t after[8]) {
+    uint32_t w[64];
     memcpy(w, block, 16 * sizeof *w);
-    for (int i = 16; i < 64; i++) w[i] = small1(w[i - 2]) + w[i - 7] + small0(w[i - 15]) + w[i - 16];
-    memcpy(s, in, sizeof s);
-    plain_rounds(s, w, 64);
-    for (int i = 0; i < 8; i++) out[i] = in[i] + s[i];
+    for (int t = 16; t < 64; t++) w[t] = small1(w[t - 2]) + w[t - 7] + small0(w[t - 15]) + w[t - 16];
+    uint32_t s[8];
+    memcpy(s, before, sizeof s);
+    plain_rounds(s, w, 0, 64);
+    for (int i = 0; i < 8; i++) after[i] = before[i] + s[i];
 }
 
-static void put_counter(const struct job *job, uint32_t counter, uint32_t block[16]) {
-    memcpy(block, job->block, 16 * sizeof *block);
-    if (job->is_classic) {
-        block[0] |= counter >> 8;
-        block[1] |= counter << 24;
-    } else {
-        block[3] = reversed(counter);
+/* own: the block's words, the varying ones zero or of any value. */
+static void make_plan(struct plan *plan, enum block block, const uint32_t before[8],
+                      const uint32_t own[16]) {
+    const uint32_t zero[16] = {0};
+    uint32_t w[34], s[8];
+    memcpy(w, own, 16 * sizeof *w);
+    for (int t = 16; t < 34; t++) {
+        w[t] = 0;
+        if (!varies(block, t - 16)) w[t] += w[t - 16];
+        if (!varies(block, t - 15)) w[t] += small0(w[t - 15]);
+        if (!varies(block, t - 7)) w[t] += w[t - 7];
+        if (!varies(block, t - 2)) w[t] += small1(w[t - 2]);
+        plan->sum[t] = w[t];
     }
-}
+    for (int t = 0; t < 18; t++) plan->kw[t] = K[t] + w[t];
+    memcpy(plan->k, K, sizeof K);
 
-/* Whether the hash as an integer is at most the target; w: the hash's eight words. */
-static int words_meet(const struct job *job, const uint32_t w[8]) {
-    for (int i = 7; i >= 0; i--) {
-        uint32_t word = job->is_classic ? w[7 - i] : reversed(w[i]);
-        if (word != job->target[i]) return word < job->target[i];
-    }
-    return 1;
-}
-
-/* The whole hash of one nonce: for candidates that a wide search has singled out. */
-static int meets(const struct job *job, uint32_t counter) {
-    uint32_t block[16], digest[16];
-    put_counter(job, counter, block);
-    plain_compress(job->midstate, block, digest);
-    memcpy(digest + 8, PADDED_DIGEST, sizeof PADDED_DIGEST);
-    uint32_t hash[8];
-    plain_compress(IV, digest, hash);
-    return words_meet(job, hash);
-}
-
-static uint32_t big_endian(const unsigned char *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    int first = block == BITCOIN_TAIL ? 3 : 0;
+    memcpy(plan->before, before, sizeof plan->before);
+    memcpy(s, before, sizeof s);
+    plain_rounds(s, own, 0, first);
+    memcpy(plan->state, s, sizeof s);
+    plain_rounds(s, zero, first, first + 1);
+    plan->new_a = s[0];
+    plan->new_e = s[4];
 }
 
 /* header: 80 or 69 bytes. target: 32 bytes, little-endian. */
 static void prepare(struct job *job, const unsigned char *header, size_t size,
                     const unsigned char *target) {
     unsigned char padded[128] = {0};
-    uint32_t first[16];
-    memset(job, 0, sizeof *job);
-    job->is_classic = size == 69;
+    uint32_t first[16], midstate[8];
     memcpy(padded, header, size - 4); /* the counter's bytes stay zero */
     padded[size] = 0x80;
     padded[126] = (unsigned char)(size * 8 >> 8);
     padded[127] = (unsigned char)(size * 8);
     for (int i = 0; i < 16; i++) first[i] = big_endian(padded + 4 * i);
-    for (int i = 0; i < 16; i++) job->block[i] = big_endian(padded + 64 + 4 * i);
-    for (int i = 0; i < 8; i++) job->target[i] = reversed(big_endian(target + 4 * i));
-    plain_compress(IV, first, job->midstate);
+    for (int i = 0; i < 16; i++) job->tail[i] = big_endian(padded + 64 + 4 * i);
+    for (int i = 0; i < 8; i++) job->target[i] = little_endian(target + 4 * i);
+    job->is_classic = size == 69;
+    plain_compress(IV, first, midstate);
+    make_plan(&job->of_tail, job->is_classic ? CLASSIC_TAIL : BITCOIN_TAIL, midstate, job->tail);
+    make_plan(&job->of_digest, DIGEST, IV, EMPTY_DIGEST);
+}
 
-    const uint32_t *w = job->block;
-    uint32_t *m = job->sum;
-    memcpy(job->after3, job->midstate, sizeof job->after3);
-    plain_rounds(job->after3, w, 3);
-    for (int i = 0; i < 16; i++) job->kw[i] = K[i] + w[i];
-    for (int i = 16; i < 32; i++) { /* what is left of the sum when the varying words are zero */
-        m[i] = small0(w[i - 15]) + w[i - 16];
-        if (i == 18) m[i] = w[2];
-        if (i == 31) m[i] = w[15];
-        if (i < 23) m[i] += w[i - 7];
+static void put_counter(const struct job *job, uint32_t counter, uint32_t tail[16]) {
+    memcpy(tail, job->tail, 16 * sizeof *tail);
+    if (job->is_classic) {
+        tail[0] |= counter >> 8;
+        tail[1] |= counter << 24;
+    } else {
+        tail[3] = reversed(counter);
     }
-    m[16] += small1(w[14]);
-    m[17] += small1(w[15]);
-    m[18] += small1(m[16]);
-    m[19] = small1(m[17]) + w[12] + small0(w[4]);
-    m[23] += m[16];
-    m[24] += m[17];
-    m[31] += small0(m[16]);
-
-    for (int i = 8; i < 16; i++) job->padded_kw[i] = K[i] + PADDED_DIGEST[i - 8];
-    uint32_t t = IV[7] + big1(IV[4]) + (IV[6] ^ (IV[4] & (IV[5] ^ IV[6]))) + K[0];
-    job->first_d = IV[3] + t;
-    job->first_h = t + big0(IV[0]) + ((IV[0] & IV[1]) | (IV[2] & (IV[0] | IV[1])));
-    job->sigma0_first_pad = small0(PADDED_DIGEST[0]);
-    job->sigma0_length = small0(PADDED_DIGEST[7]);
-    job->sigma1_length = small1(PADDED_DIGEST[7]);
 }
 
-/* Portable: four lanes that any compiler with vectors turns into its machine's, or one. */
-#ifdef HAS_VECTORS
+/* Whether the hash of a nonce, computed plainly and as an integer, is at most the target. */
+static int meets(const struct job *job, uint32_t counter) {
+    uint32_t tail[16], digest[16], hash[8];
+    put_counter(job, counter, tail);
+    memcpy(digest, EMPTY_DIGEST, sizeof digest);
+    plain_compress(job->of_tail.before, tail, digest);
+    plain_compress(IV, digest, hash);
+    for (int i = 7; i >= 0; i--) {
+        uint32_t word = job->is_classic ? hash[7 - i] : reversed(hash[i]);
+        if (word != job->target[i]) return word < job->target[i];
+    }
+    return 1;
+}
+
+/* The lowest of some consecutive counters that meets the target, or end. words: the most
+ * significant ones of their hashes. Counters from end on are not looked at. */
+static uint64_t first_that_meets(const struct job *job, const uint32_t *words, int count,
+                                 uint64_t at, uint64_t end) {
+    for (int i = 0; i < count && at + (uint64_t)i < end; i++)
+        if (words[i] <= job->target[7] && meets(job, (uint32_t)(at + (uint64_t)i)))
+            return at + (uint64_t)i;
+    return end;
+}
+
+/* Portable: four lanes, where the compiler turns them into what the processor has; else one. */
+#define WAY portable
+#define TARGET
+#if defined(__GNUC__)
 typedef uint32_t v4 __attribute__((vector_size(16)));
-static inline INLINE int any4(v4 x, uint32_t most) {
-    return (x[0] <= most) | (x[1] <= most) | (x[2] <= most) | (x[3] <= most);
-}
 #define V v4
 #define LANES 4
 #define LANE_NUMBERS 0, 1, 2, 3
-#define ANY_AT_MOST(x, most) any4(x, most)
+#define ANY_AT_MOST(x, most) \
+    (((x)[0] <= (most)) | ((x)[1] <= (most)) | ((x)[2] <= (most)) | ((x)[3] <= (most)))
 #else
 #define V uint32_t
 #define LANES 1
 #define LANE_NUMBERS 0
 #define ANY_AT_MOST(x, most) ((x) <= (most))
 #endif
-#define VARIANT portable
 #include "_native.c"
 
-#ifdef HAS_X86
+#ifdef IS_X86
+
+#define WAY avx2
+#define TARGET __attribute__((target("avx2")))
 typedef uint32_t v8 __attribute__((vector_size(32)));
-static inline __attribute__((always_inline, target("avx2"))) int any8(v8 x, uint32_t most) {
+static INLINE TARGET int any8(v8 x, uint32_t most) {
     __m256i limit = _mm256_set1_epi32((int)most);
-    __m256i is_less = _mm256_cmpeq_epi32(_mm256_min_epu32((__m256i)x, limit), (__m256i)x);
-    return _mm256_movemask_epi8(is_less);
+    return _mm256_movemask_epi8(
+        _mm256_cmpeq_epi32(_mm256_min_epu32((__m256i)x, limit), (__m256i)x));
 }
 #define V v8
 #define LANES 8
-#define VARIANT avx2
-#define TARGET "avx2"
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
 #define ANY_AT_MOST(x, most) any8(x, most)
 #include "_native.c"
 
+/* Rotations and functions of three operands in one instruction. */
+#define WAY avx512_vectors
+#define TARGET __attribute__((target("avx512f")))
 typedef uint32_t v16 __attribute__((vector_size(64)));
 #define V v16
 #define LANES 16
-#define VARIANT avx512
-#define TARGET "avx512f"
 #define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 #define ANY_AT_MOST(x, most) \
     _mm512_cmple_epu32_mask((__m512i)(x), _mm512_set1_epi32((int)(most)))
@@ -448,112 +616,156 @@ typedef uint32_t v16 __attribute__((vector_size(64)));
 #define TERNARY(a, b, c, f) \
     ((V)_mm512_ternarylogic_epi32((__m512i)(a), (__m512i)(b), (__m512i)(c), f))
 #define XOR3(a, b, c) TERNARY(a, b, c, 0x96)
+#define KEEP_ORDER(x) __asm__("" : "+v"(x))
 #define CHOOSE(e, f, g) TERNARY(e, f, g, 0xca)
 #define MAJORITY(a, b, c) TERNARY(a, b, c, 0xe8)
 #include "_native.c"
 
-/* SHA extensions: the processor does two rounds at a time, and two independent hashes are
- * interleaved to hide how long each pair of rounds takes. State is held as ABEF and CDGH. */
+/* The SHA extensions hold a state as f, e, b, a and h, g, d, c, lowest first. */
 #define NI __attribute__((target("sha,sse4.1")))
-#define NI_INLINE static inline INLINE NI
-struct ni_state {
-    __m128i abef, cdgh;
+static INLINE NI void ni_load(const uint32_t s[8], __m128i state[2]) {
+    state[0] = _mm_setr_epi32((int)s[5], (int)s[4], (int)s[1], (int)s[0]);
+    state[1] = _mm_setr_epi32((int)s[7], (int)s[6], (int)s[3], (int)s[2]);
+}
+
+#define WAY avx512_sha
+#define SHA_ROUNDS
+#define TARGET __attribute__((target("avx512f,avx512vl,sha,sse4.1")))
+/* Two exclusive ors, though one ternary instruction could do it: that has three operands, as the
+ * SHA instruction has, and Zen 4 never starts both in the same cycle. As assembler, since
+ * compilers know better. */
+static INLINE TARGET v8 xor8(v8 x, v8 y) {
+    v8 z;
+    __asm__("vpxord %2, %1, %0" : "=v"(z) : "v"(x), "v"(y));
+    return z;
+}
+#define V v8
+#define LANES 8
+#define LANE_NUMBERS 0, 1, 2, 3, 4, 5, 6, 7
+#define ANY_AT_MOST(x, most) \
+    _mm256_cmple_epu32_mask((__m256i)(x), _mm256_set1_epi32((int)(most)))
+#define ROR(x, n) ((V)_mm256_ror_epi32((__m256i)(x), n))
+#define XOR3(a, b, c) xor8(xor8(a, b), c)
+#define KEEP_ORDER(x) __asm__("" : "+v"(x))
+#include "_native.c"
+
+/* The SHA extensions alone: four hashes in turns, to fill the time that two rounds of one take. */
+enum { HASHES = 4 };
+struct ni_hash {
+    __m128i feba, hgdc;
+    __m128i w[4]; /* a ring of the schedule's last sixteen words */
 };
 
-NI_INLINE struct ni_state ni_load(const uint32_t s[8]) {
-    return (struct ni_state){_mm_set_epi32((int)s[0], (int)s[1], (int)s[4], (int)s[5]),
-                             _mm_set_epi32((int)s[2], (int)s[3], (int)s[6], (int)s[7])};
-}
-
-/* Four rounds of both hashes; i: the first. */
-NI_INLINE void ni_four(struct ni_state s[2], __m128i w[2][4], int i) {
-    __m128i k = _mm_loadu_si128((const __m128i *)(K + i));
-    for (int n = 0; n < 2; n++) {
-        __m128i kw = _mm_add_epi32(w[n][i / 4 & 3], k);
-        s[n].cdgh = _mm_sha256rnds2_epu32(s[n].cdgh, s[n].abef, kw);
-        s[n].abef = _mm_sha256rnds2_epu32(s[n].abef, s[n].cdgh, _mm_shuffle_epi32(kw, 0x0e));
-    }
-}
-
-/* The next four words of both schedules, in place of the oldest. */
-NI_INLINE void ni_schedule(__m128i w[2][4], int i) {
-    for (int n = 0; n < 2; n++) {
-        __m128i *w0 = &w[n][i / 4 & 3], w1 = w[n][(i / 4 + 1) & 3];
-        __m128i w2 = w[n][(i / 4 + 2) & 3], w3 = w[n][(i / 4 + 3) & 3];
-        __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(*w0, w1), _mm_alignr_epi8(w3, w2, 4));
-        *w0 = _mm_sha256msg2_epu32(sum, w3);
-    }
-}
-
-NI_INLINE void ni_compress(struct ni_state s[2], __m128i w[2][4]) {
-    struct ni_state before[2] = {s[0], s[1]};
-#pragma GCC unroll 16
-    for (int i = 0; i < 64; i += 4) {
-        if (i >= 16) ni_schedule(w, i);
-        ni_four(s, w, i);
-    }
-    for (int n = 0; n < 2; n++) {
-        s[n].abef = _mm_add_epi32(s[n].abef, before[n].abef);
-        s[n].cdgh = _mm_add_epi32(s[n].cdgh, before[n].cdgh);
-    }
-}
-
-NI static uint64_t search_shani(const struct job *job, uint64_t start, uint64_t end) {
-    const struct ni_state midstate = ni_load(job->midstate), iv = ni_load(IV);
-    const __m128i pad0 = _mm_set_epi32(0, 0, 0, (int)PADDED_DIGEST[0]);
-    const __m128i pad1 = _mm_set_epi32((int)PADDED_DIGEST[7], 0, 0, 0);
-    for (uint64_t at = start; at < end; at += 2) {
-        struct ni_state s[2] = {midstate, midstate};
-        __m128i w[2][4];
-        for (int n = 0; n < 2; n++) {
-            uint32_t counter = (uint32_t)at + (uint32_t)n;
-            for (int i = 0; i < 4; i++)
-                w[n][i] = _mm_loadu_si128((const __m128i *)(job->block + 4 * i));
-            if (job->is_classic) {
-                __m128i varying = _mm_set_epi32(0, 0, (int)(counter << 24), (int)(counter >> 8));
-                w[n][0] = _mm_or_si128(w[n][0], varying);
-            } else {
-                w[n][0] = _mm_insert_epi32(w[n][0], (int)reversed(counter), 3);
+static INLINE NI void ni_compress(struct ni_hash hashes[HASHES], const __m128i before[2]) {
+    UNROLL for (int n = 0; n < HASHES; n++) hashes[n].feba = before[0], hashes[n].hgdc = before[1];
+    UNROLL for (int i = 0; i < 16; i++) {
+        UNROLL for (int n = 0; n < HASHES; n++) {
+            struct ni_hash *hash = &hashes[n];
+            __m128i *w = &hash->w[i & 3], last = hash->w[(i + 3) & 3];
+            if (i >= 4) {
+                __m128i sum = _mm_alignr_epi8(last, hash->w[(i + 2) & 3], 4);
+                sum = _mm_add_epi32(sum, _mm_sha256msg1_epu32(*w, hash->w[(i + 1) & 3]));
+                *w = _mm_sha256msg2_epu32(sum, last);
             }
+            __m128i kw = _mm_add_epi32(*w, _mm_loadu_si128((const __m128i *)(K + 4 * i)));
+            hash->hgdc = _mm_sha256rnds2_epu32(hash->hgdc, hash->feba, kw);
+            kw = _mm_shuffle_epi32(kw, 0x0e);
+            hash->feba = _mm_sha256rnds2_epu32(hash->feba, hash->hgdc, kw);
         }
-        ni_compress(s, w);
-        for (int n = 0; n < 2; n++) { /* ABEF and CDGH to words in order */
-            w[n][0] = _mm_unpacklo_epi64(_mm_shuffle_epi32(s[n].abef, 0x0b), _mm_shuffle_epi32(s[n].cdgh, 0x0b));
-            w[n][1] = _mm_unpacklo_epi64(_mm_shuffle_epi32(s[n].abef, 0x01), _mm_shuffle_epi32(s[n].cdgh, 0x01));
-            w[n][2] = pad0, w[n][3] = pad1;
-            s[n] = iv;
+    }
+    UNROLL for (int n = 0; n < HASHES; n++) {
+        hashes[n].feba = _mm_add_epi32(hashes[n].feba, before[0]);
+        hashes[n].hgdc = _mm_add_epi32(hashes[n].hgdc, before[1]);
+    }
+}
+
+static NI uint64_t search_shani(const struct job *job, uint64_t start, uint64_t end) {
+    __m128i midstate[2], iv[2];
+    ni_load(job->of_tail.before, midstate);
+    ni_load(IV, iv);
+    for (uint64_t at = start; at < end; at += HASHES) {
+        struct ni_hash hashes[HASHES];
+        uint32_t words[HASHES];
+        UNROLL for (int n = 0; n < HASHES; n++) {
+            uint32_t tail[16];
+            put_counter(job, (uint32_t)at + (uint32_t)n, tail);
+            memcpy(hashes[n].w, tail, sizeof tail);
         }
-        ni_compress(s, w);
-        for (int n = 0; n < 2 && at + (uint64_t)n < end; n++) {
-            uint32_t word = job->is_classic ? (uint32_t)_mm_extract_epi32(s[n].abef, 3)
-                                            : reversed((uint32_t)_mm_cvtsi128_si32(s[n].cdgh));
-            if (word <= job->target[7] && meets(job, (uint32_t)at + (uint32_t)n))
-                return at + (uint64_t)n;
+        ni_compress(hashes, midstate);
+        UNROLL for (int n = 0; n < HASHES; n++) {
+            __m128i ab_ef = _mm_shuffle_epi32(hashes[n].feba, 0x1b); /* a, b, e, f */
+            __m128i cd_gh = _mm_shuffle_epi32(hashes[n].hgdc, 0x1b);
+            hashes[n].w[0] = _mm_unpacklo_epi64(ab_ef, cd_gh);
+            hashes[n].w[1] = _mm_unpackhi_epi64(ab_ef, cd_gh);
+            memcpy(&hashes[n].w[2], EMPTY_DIGEST + 8, 32);
         }
+        ni_compress(hashes, iv);
+        UNROLL for (int n = 0; n < HASHES; n++)
+            words[n] = job->is_classic ? (uint32_t)_mm_extract_epi32(hashes[n].feba, 3)
+                                       : reversed((uint32_t)_mm_cvtsi128_si32(hashes[n].hgdc));
+        uint64_t found = first_that_meets(job, words, HASHES, at, end);
+        if (found < end) return found;
     }
     return end;
 }
-#endif
 
-/* The variants, fastest first. */
-static int always(void) { return 1; }
-#ifdef HAS_X86
-static int has_avx512(void) { return __builtin_cpu_supports("avx512f"); }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2"); }
-static int has_shani(void) { /* compilers only lately know this one by name */
+static int has_avx512(void) { return __builtin_cpu_supports("avx512f"); }
+static int has_shani(void) { /* compilers have only lately come to know this one by name */
     unsigned a, b, c, d;
     return __builtin_cpu_supports("sse4.1") && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
            (b >> 29 & 1);
 }
-#endif
+static int has_avx512_and_sha(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512vl") && has_shani();
+}
 
+/* The least time of some short searches, in the processor's ticks. */
+static uint64_t ticks(uint64_t (*search)(const struct job *, uint64_t, uint64_t)) {
+    static const unsigned char header[80], target[32];
+    struct job job;
+    uint64_t least = UINT64_MAX;
+    prepare(&job, header, sizeof header, target);
+    for (int i = 0; i < 5; i++) {
+        uint64_t before = __rdtsc();
+        search(&job, 0, 1024);
+        uint64_t taken = __rdtsc() - before;
+        if (taken < least) least = taken;
+    }
+    return least;
+}
+
+/* The belt has the bitcoin layout only. */
+static uint64_t search_avx512_belt(const struct job *job, uint64_t start, uint64_t end) {
+    return (job->is_classic ? search_avx512_vectors : search_avx512_sha)(job, start, end);
+}
+
+/* Which way is faster depends on how wide the processor really is; so both are timed, once. */
+static uint64_t search_avx512(const struct job *job, uint64_t start, uint64_t end) {
+    enum { UNKNOWN, VECTORS, SHA };
+    static int choice = UNKNOWN;
+    int chosen = __atomic_load_n(&choice, __ATOMIC_RELAXED);
+    if (chosen == UNKNOWN) { /* two threads may both find out, and agree or not: no harm */
+        int is_sha = has_avx512_and_sha() && ticks(search_avx512_sha) < ticks(search_avx512_vectors);
+        chosen = is_sha ? SHA : VECTORS;
+        __atomic_store_n(&choice, chosen, __ATOMIC_RELAXED);
+    }
+    return (chosen == SHA ? search_avx512_belt : search_avx512_vectors)(job, start, end);
+}
+#endif /* IS_X86 */
+
+static int always(void) { return 1; }
+
+/* The variants, fastest first. A name with a dash is one way of the variant before it. */
 static const struct variant {
     const char *name;
     int (*is_usable)(void);
     uint64_t (*search)(const struct job *, uint64_t start, uint64_t end);
 } VARIANTS[] = {
-#ifdef HAS_X86
+#ifdef IS_X86
     {"avx512", has_avx512, search_avx512},
+    {"avx512-sha", has_avx512_and_sha, search_avx512_belt},
+    {"avx512-vectors", has_avx512, search_avx512_vectors},
     {"shani", has_shani, search_shani},
     {"avx2", has_avx2, search_avx2},
 #endif
@@ -561,7 +773,7 @@ static const struct variant {
 };
 enum { VARIANT_COUNT = sizeof VARIANTS / sizeof *VARIANTS };
 
-/* Between looks at the cancel flag: a few milliseconds of the slowest variant. */
+/* Nonces between looks at the cancel flag: some milliseconds of the slowest variant. */
 enum { SLICE = 1 << 13 };
 
 PyDoc_STRVAR(variants_doc, "variants() -> tuple of the names usable on this machine");

@@ -17,15 +17,18 @@ def search(  # noqa: PLR0917
 
     Hashing the first block anew costs less than copying hashlib's state after it.
     """
-    pack = _LITTLE if layout is BITCOIN else _BIG
-    # The deciding end of the hash first: most hashes are told by its two bytes alone.
-    limit = target.to_bytes(32, "big")
+    pack, hash_ = (_LITTLE if layout is BITCOIN else _BIG), sha256
+    # The hash's most significant byte tells nearly always, and needs no turning round.
     step = -1 if layout is BITCOIN else 1
+    top = -1 if layout is BITCOIN else 0
+    limit = target.to_bytes(32, "big")
+    first_byte = limit[0]
     head = header[: layout.counter_at]
     for at in range(start, start + count, _SLICE):
         if flag[0]:
             return -1
         for counter in range(at, min(at + _SLICE, start + count)):
-            if sha256(sha256(head + pack(counter)).digest()).digest()[::step] <= limit:
+            digest = hash_(hash_(head + pack(counter)).digest()).digest()
+            if digest[top] <= first_byte and digest[::step] <= limit:
                 return counter
     return -1

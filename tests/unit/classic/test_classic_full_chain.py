@@ -1,6 +1,6 @@
 """Where the tutorial's network breaks for good: the 123rd block would outgrow the datagram."""
 
-from tests.support.classic import FULL, PORTS, Cranked, chain_of, told
+from tests.support.classic import FULL, PORTS, Cranked, chain_of, extended, told
 
 from drystone.classic.events import Copied, Filled, Resent, Search, Send, Slept, Tried, WakeAt
 from drystone.classic.node import State
@@ -94,6 +94,22 @@ def test_a_full_node_goes_on_listening_and_refuses_what_is_not_longer() -> None:
         node.wake()
     assert node.lines[-9:] == ["IGNORE blockchain..."] * 9
     assert len(node.node.chain.blocks) == FULL
+
+
+def test_a_full_chain_gives_way_to_a_longer_one_of_lighter_blocks_and_counts_turns_anew() -> None:
+    node = full_node()
+    lighter = chain_of(FULL - 2)
+    for timestamp in range(3):
+        lighter = extended(lighter, timestamp=timestamp)
+    assert len(lighter.blocks) == FULL + 1 and len(lighter.data) <= 9216
+    for _ in range(9):
+        node.wake()
+    assert node.receive(lighter.data)[0] == Copied(lighter)
+    node.wake()  # from its sleep
+    turns = 1
+    while not any(isinstance(a, Resent) for a in node.wake()):
+        turns += 1
+    assert turns == 10
 
 
 def test_ignored_datagrams_put_off_neither_the_turns_nor_the_resending() -> None:

@@ -10,7 +10,15 @@ import pytest
 from drystone.core.chance import Stream
 from drystone.kernel import BITCOIN, CLASSIC, Layout, search, variants
 
-ALL_VARIANTS = ("avx512", "shani", "avx2", "portable", "python")
+ALL_VARIANTS = (
+    "avx512",
+    "avx512-sha",
+    "avx512-vectors",
+    "shani",
+    "avx2",
+    "portable",
+    "python",
+)
 COUNTERS = 1 << 32
 
 

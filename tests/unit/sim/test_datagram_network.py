@@ -100,6 +100,14 @@ def test_the_fate_of_one_link_does_not_depend_on_the_traffic_of_others() -> None
     assert [a for a in busy.arrived if a[1] == "b"] == quiet.arrived
 
 
+def test_no_two_directions_share_their_fate() -> None:
+    wires = Wires("a", "b", "c", link=DatagramLink(latency_ns=0, jitter_ns=10**9))
+    for pair in ("ab", "ba", "ac", "ca", "bc", "cb"):
+        wires.send_many(pair[0], pair[1], 20)
+    wires.world.run_for(10**9)
+    assert len({time_ns for time_ns, _, _ in wires.arrived}) == 6 * 20
+
+
 def test_the_same_seed_gives_the_same_fates_and_another_seed_others() -> None:
     link = DatagramLink(jitter_ns=1000, loss=0.5)
     runs = [Wires("a", "b", seed=seed, link=link) for seed in (1, 1, 2)]

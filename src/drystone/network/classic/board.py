@@ -26,11 +26,13 @@ STALE = 100
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One event for the list of the latest."""
+    """One event for the list of the latest; the same again at once is counted, not listed."""
 
     after_s: float  # since the first event that the board saw
     port: int
     line: str
+    kind: str  # what makes it the same event again
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Tally:
     ignored: int = 0
     ignored_why: Counter[str] = field(default_factory=Counter)
     hashes: int = 0
-    turn_begins_at: int = 0  # the nonce
+    searching: Tried | None = None  # the turn under way, whose nonces don't count yet
     turns: deque[tuple[int, int]] = field(default_factory=deque)  # (mono_ns, nonces), the latest
 
 
@@ -73,16 +75,13 @@ class Board:
         """Take note of one announcement."""
         self._begin(now)
         tally = self.tallies[port]
+        self._end_turn(tally, told, now)
         match told:
-            case Tried(nonce, count):
-                tally.hashes += count
-                tally.turn_begins_at = nonce
-                tally.turns.append((now.mono_ns, count))
-                self._forget_old_turns(tally, now)
+            case Tried():
+                tally.searching = told
                 return  # too many of these for the list of events
             case Created(block, chain):
                 tally.created += 1
-                _end_turn_at(tally, block.header.nonce)
                 self._created[chain.blocks[-1]] = chain.height, block
             case Copied():
                 tally.copied += 1
@@ -93,15 +92,38 @@ class Board:
                 pass
             case _:
                 return
-        self._note(port, notice_of(told) or line_of(told) or "", now)
+        line = notice_of(told) or line_of(told) or ""
+        kind = told.reason if isinstance(told, Ignored) else line
+        self._note(port, line, kind, now)
 
     def note_trouble(self, port: int, line: str, now: Time) -> None:
         """Take note of a datagram that could not be sent."""
-        self._note(port, line, now)
+        self._note(port, line, line, now)
 
-    def _note(self, port: int, line: str, now: Time) -> None:
+    def _note(self, port: int, line: str, kind: str, now: Time) -> None:
         after_s = (now.mono_ns - self._begin(now)) / SECOND_NS
-        self.events.append(Happened(after_s, port, line))
+        times = 1
+        # A flood comes to all nodes at once: look at each one's latest event.
+        for back in range(1, min(len(self.nodes), len(self.events)) + 1):
+            before = self.events[-back]
+            if before.port == port:
+                if before.kind == kind:
+                    times = before.times + 1
+                    del self.events[-back]
+                break
+        self.events.append(Happened(after_s, port, line, kind, times))
+
+    def _end_turn(self, tally: Tally, told: Announcement, now: Time) -> None:
+        """Count the nonces of the turn before: a node that searches tells nothing until it ends."""
+        turn, tally.searching = tally.searching, None
+        if turn is None:
+            return
+        tried = turn.count
+        if isinstance(told, Created):
+            tried = told.block.header.nonce - turn.nonce + 1
+        tally.hashes += tried
+        tally.turns.append((now.mono_ns, tried))
+        self._forget_old_turns(tally, now)
 
     @staticmethod
     def _forget_old_turns(tally: Tally, now: Time) -> None:
@@ -145,12 +167,3 @@ class Board:
             if raw not in on_best
         ]
         return lost[-STALE:]
-
-
-def _end_turn_at(tally: Tally, nonce: int) -> None:
-    """The latest turn found its nonce: those behind it were not tried."""
-    if tally.turns:
-        began_ns, count = tally.turns.pop()
-        tried = min(count, nonce - tally.turn_begins_at + 1)
-        tally.turns.append((began_ns, tried))
-        tally.hashes -= count - tried

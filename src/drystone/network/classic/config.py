@@ -64,6 +64,8 @@ def _read_dotenv(folder: Path) -> dict[str, str]:
     if path is None:
         return {}
     try:
+        if path.is_fifo():  # reading would wait for somebody to write
+            raise UserError(f"can't read {path}: a pipe, not a file; mend it or take it away")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"can't read {path}: {error.strerror}; mend it or take it away") from None
