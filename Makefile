@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test lint docs bench picture clean
+.PHONY: help up test lint docs bench fuzz picture clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,10 @@ bench: ## measure: tests/benchmarks, then hashes per second
 	.venv/bin/python -m pytest tests/benchmarks --benchmark-only $(ARGS) || [ $$? -eq 5 ]
 	for script in tests/benchmarks/bench_*.py; do .venv/bin/python "$$script" || exit; done
 	.venv/bin/drystone bench hash
+
+fuzz: ## let a fuzzer loose on decoders and interpreter (ARGS="--seconds 600")
+	@sh tools/bootstrap.sh fuzz
+	@exec .venv/bin/python tools/fuzz.py $(ARGS)
 
 picture: ## draw docs/live-view.svg anew from a live run
 	@sh tools/bootstrap.sh run

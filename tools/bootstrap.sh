@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv and installs drystone into it, unless both are done:  sh tools/bootstrap.sh run
 #
-# The argument says for what: run, test, docs or lint. Nothing is needed but Python 3.11 or later; what else
+# The argument says for what: run, test, docs, lint or fuzz. Nothing is needed but Python 3.11 or later; what else
 # may be missing (a compiler, Python's headers, venv, pip) is worked around, or named in one line with its cure.
 #
 #   .venv/made         the folder and the Python it was made for; written once venv and pip are there;
@@ -19,7 +19,8 @@ case ${1:-} in
     test) extras='[test]';           serves='run test';           duration='about 25 s' ;;
     docs) extras='[docs]';           serves='run docs';           duration='about 30 s' ;;
     lint) extras='[lint,test,docs]'; serves='run test docs lint'; duration='about 45 s' ;;
-    *) die 'usage: sh tools/bootstrap.sh run|test|docs|lint' ;;
+    fuzz) extras='[fuzz]';           serves='run fuzz';           duration='about 40 s' ;;
+    *) die 'usage: sh tools/bootstrap.sh run|test|docs|lint|fuzz' ;;
 esac
 
 # What decides an install: these files and, while the native kernel is missing, whether there is a compiler.

@@ -23,14 +23,15 @@ FOUND = CORPORA / "found"
 UNIT_TIMEOUT_S = 20  # an input that takes longer is a find, too
 INSIDE = "--inside"  # this process is the fuzzer's
 
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "fuzz")]
+sys.path.insert(0, str(ROOT))
 
 
 def main() -> int:
     """0 if nothing was found."""
     if sys.argv[1:2] == [INSIDE]:
         fuzz_here(sys.argv[2], sys.argv[3:])
-    from fuzz_targets import TARGETS  # noqa: PLC0415  only now: the fuzzer has its own way to import
+    # Only now: the fuzzer has its own way to import.
+    from tests.fuzz.fuzz_targets import TARGETS  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -52,7 +53,7 @@ def main() -> int:
 
 def fuzz(target: str, seconds: int) -> bool:
     """Whether a target held. libFuzzer never returns, so it gets a process of its own."""
-    from fuzz_targets import MAX_BYTES  # noqa: PLC0415
+    from tests.fuzz.fuzz_targets import MAX_BYTES  # noqa: PLC0415
 
     corpus = prepare_corpus(target)
     before = set(FOUND.glob(f"{target}-*"))
@@ -74,7 +75,7 @@ def fuzz(target: str, seconds: int) -> bool:
 
 def prepare_corpus(target: str) -> Path:
     """The folder of inputs that a target begins with: seeds, and what former runs learned."""
-    from fuzz_seeds import seeds  # noqa: PLC0415
+    from tests.fuzz.fuzz_seeds import seeds  # noqa: PLC0415
 
     FOUND.mkdir(parents=True, exist_ok=True)
     (CORPORA / ".gitignore").write_text("*\n")
@@ -89,8 +90,8 @@ def fuzz_here(target: str, arguments: list[str]) -> NoReturn:
     """Hand this process to libFuzzer. Every module of ours is instrumented as it is imported."""
     atheris: Any = import_module("atheris")  # where nobody fuzzes, it is not installed
 
-    with atheris.instrument_imports(include=["drystone", "fuzz_targets"]):
-        from fuzz_targets import TARGETS  # noqa: PLC0415
+    with atheris.instrument_imports(include=["drystone", "tests.fuzz.fuzz_targets"]):
+        from tests.fuzz.fuzz_targets import TARGETS  # noqa: PLC0415
 
     atheris.Setup([sys.argv[0], *arguments], TARGETS[target])
     atheris.Fuzz()

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from fuzz_seeds import seeds
-from fuzz_targets import TARGETS
+from tests.fuzz.fuzz_seeds import seeds
+from tests.fuzz.fuzz_targets import TARGETS
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*/*"))
 
