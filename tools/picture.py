@@ -39,6 +39,7 @@ def picture(seed: int = SEED) -> str:
             network.world.clock(),
             title="3 classic nodes on UDP 127.0.0.1, ports 7000, 8000, 9000",
             hint="Ctrl-C ends it",
+            columns=COLUMNS,
         )
     )
     svg = console.export_svg(title="make up", unique_id="drystone")

@@ -253,9 +253,9 @@ AI void FN(rounds)(__m128i x[4], __m128i y[4], V keys[32][2], int first_hash, in
     }
 }
 
-/* 31 times two rounds of eight hashes: 62 steps, over which the words of a schedule are spread. */
-enum { PAIRS = 31, STEPS = 2 * PAIRS };
-#define WORDS_BEFORE(step, count) (16 + ((step) > STEPS - (count) ? (step) - STEPS + (count) : 0))
+/* Each half of a turn has 31 pairs of rounds for four hashes, then 31 for the other four. Beside
+ * the first 24 of either goes one word of a schedule for all eight. */
+enum { PAIRS = 31, WORDS = 24 };
 
 /* First half of a turn. The digest's rounds end with round 61: after it, the e of round 60 is
  * where f is, and would be the last word after three rounds more. */
@@ -269,9 +269,8 @@ static TARGET void FN(first_half)(const struct job *job, struct belt *belt, V co
         UNROLL for (int n = 0; n < 4; n++) x[n] = belt->digest_start[0], y[n] = belt->digest_start[1];
         UNROLL for (int pair = 0; pair < PAIRS; pair++) {
             FN(rounds)(x, y, belt->digest_keys, 4 * half, pair, pair);
-            int step = PAIRS * half + pair;
-            UNROLL for (int t = WORDS_BEFORE(step, 48); t < WORDS_BEFORE(step + 1, 48); t++)
-                FN(step)(&job->of_tail, BITCOIN_TAIL, w, belt->tail_keys, t);
+            int t = 16 + WORDS * half + pair;
+            if (pair < WORDS) FN(step)(&job->of_tail, BITCOIN_TAIL, w, belt->tail_keys, t);
         }
         UNROLL for (int n = 0; n < 4; n++)
             belt->last_words[4 * half + n] = (uint32_t)_mm_cvtsi128_si32(y[n]);
@@ -303,9 +302,8 @@ static TARGET void FN(second_half)(const struct job *job, struct belt *belt) {
         UNROLL for (int n = 0; n < 4; n++) x[n] = belt->tail_start[0], y[n] = belt->tail_start[1];
         UNROLL for (int turn = 0; turn < PAIRS; turn++) {
             FN(rounds)(x, y, belt->tail_keys, 4 * half, 1 + turn, turn);
-            int step = PAIRS * half + turn;
-            UNROLL for (int t = WORDS_BEFORE(step, 46); t < WORDS_BEFORE(step + 1, 46); t++)
-                FN(step)(&job->of_digest, DIGEST, w, belt->digest_keys, t);
+            int t = 16 + WORDS * half + turn;
+            if (turn < WORDS && t < 62) FN(step)(&job->of_digest, DIGEST, w, belt->digest_keys, t);
         }
         UNROLL for (int n = 0; n < 4; n++) {
             ((__m128i *)&belt->states[0][n])[half] = y[n];
@@ -352,7 +350,6 @@ static TARGET uint64_t FN(search)(const struct job *job, uint64_t start, uint64_
     return end;
 }
 
-#undef WORDS_BEFORE
 #undef SHA_ROUNDS
 #endif /* SHA_ROUNDS */
 
@@ -687,9 +684,13 @@ static NI uint64_t search_shani(const struct job *job, uint64_t start, uint64_t 
         struct ni_hash hashes[HASHES];
         uint32_t words[HASHES];
         UNROLL for (int n = 0; n < HASHES; n++) {
-            uint32_t tail[16];
-            put_counter(job, (uint32_t)at + (uint32_t)n, tail);
-            memcpy(hashes[n].w, tail, sizeof tail);
+            /* In registers: a load over words just stored one by one would have to wait for them. */
+            uint32_t counter = (uint32_t)at + (uint32_t)n;
+            __m128i varying = job->is_classic
+                                  ? _mm_setr_epi32((int)(counter >> 8), (int)(counter << 24), 0, 0)
+                                  : _mm_setr_epi32(0, 0, 0, (int)reversed(counter));
+            memcpy(hashes[n].w, job->tail, sizeof job->tail);
+            hashes[n].w[0] = _mm_or_si128(hashes[n].w[0], varying);
         }
         ni_compress(hashes, midstate);
         UNROLL for (int n = 0; n < HASHES; n++) {
