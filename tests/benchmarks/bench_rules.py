@@ -12,15 +12,15 @@ least. Decoding has a bar of 12 microseconds where a check takes 28: that is 0.4
 
 import argparse
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from btclib_libsecp256k1 import ffi, lib
 from tests.support.blocks import REGTEST, coinbase_at
@@ -29,8 +29,9 @@ from tests.support.spending import Lock, p2pkh_lock, p2tr_key_lock, p2wpkh_lock,
 from drystone.consensus.coins import Coin
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.script.verify import Spend, verify_batch_of_scripts, verify_scripts
-from drystone.consensus.verifier import SignatureCheck, verify_one_by_one
+from drystone.consensus.verifier import SignatureCheck
 from drystone.crypto.secp256k1 import public_key, sign_ecdsa, sign_schnorr, x_only_public_key
+from drystone.drivers.verifier import Cores
 from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.codec import compact_size
 from drystone.primitives.hashes import BlockHash, Txid
@@ -265,24 +266,12 @@ def measure_cores(rounds: int) -> None:
     """A batch of signatures on one thread, and on two."""
     kept = Kept()
     verify_batch_of_scripts(payments(p2wpkh_lock, 1_000, 2), FLAGS, kept)
-    checks = kept.checks
-
-    def on(threads: int) -> Work:
-        parts = [checks[n::threads] for n in range(threads)]
-
-        def work() -> None:
-            running = [threading.Thread(target=verify_one_by_one, args=(part,)) for part in parts]
-            for thread in running:
-                thread.start()
-            for thread in running:
-                thread.join()
-
-        return work
-
-    timed = Timed({"one": on(1), "two": on(2)}, rounds, time.perf_counter)
-    timed.line("a signature of a batch, one thread", "one", len(checks))
+    with Cores(1) as one, Cores(2) as two:
+        works = {"one": partial(one, kept.checks), "two": partial(two, kept.checks)}
+        timed = Timed(works, rounds, time.perf_counter)
+    timed.line("a signature of a batch, one thread", "one", len(kept.checks))
     ratio = timed.ratio("one", "two")
-    timed.line("a signature of a batch, two threads", "two", len(checks), ratio, ">= 1.7")
+    timed.line("a signature of a batch, two threads", "two", len(kept.checks), ratio, ">= 1.7")
 
 
 def measure_large(rounds: int) -> None:

@@ -1,7 +1,7 @@
 """Signature checks spread over the machine's cores."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
@@ -30,36 +30,28 @@ class Cores:
         """Whether all are valid. One that is not soon ends them all."""
         if not native_available():
             return verify_one_by_one(checks)
-        packed: list[bytes] = []
-        for algorithm, public_key, digest, signature in checks:
-            check = _PACK[algorithm](public_key, digest, signature)
-            if check is None:
-                return False
-            packed.append(check)
-        parts = min(self._threads, max(1, len(packed) // LEAST_PER_THREAD))
-        return self._verify([b"".join(packed[n::parts]) for n in range(parts)])
-
-    def _verify(self, parts: list[bytes]) -> bool:
         cancel = Cancel()
 
-        def verify(part: bytes) -> bool:
-            is_valid = verify_packed(part, cancel=cancel)
+        def verify(part: bytes | None) -> bool:
+            is_valid = part is not None and verify_packed(part, cancel=cancel)
             if not is_valid:
                 cancel.set()
             return is_valid
 
-        others: list[Future[bool]] = []
-        if parts[1:]:
-            self._pool = self._pool or ThreadPoolExecutor(
-                self._threads - 1, thread_name_prefix="verify"
-            )
-            others = [self._pool.submit(verify, part) for part in parts[1:]]
+        parts = min(self._threads, max(1, len(checks) // LEAST_PER_THREAD))
+        # Each thread begins as soon as its part is packed, while the next is being packed.
+        others = [self._submit(verify, _packed(checks[n::parts])) for n in range(1, parts)]
         try:
-            is_valid = verify(parts[0])
+            is_valid = verify(_packed(checks[0::parts]))
         except BaseException:  # Ctrl-C: nobody waits for the rest any more
             cancel.set()
             raise
         return all([is_valid, *(other.result() for other in others)])
+
+    def _submit(self, verify: Callable[[bytes | None], bool], part: bytes | None) -> Future[bool]:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="verify")
+        return self._pool.submit(verify, part)
 
     def close(self) -> None:
         """End the threads. The next batch would start them again."""
@@ -77,3 +69,9 @@ class Cores:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _packed(checks: Sequence[SignatureCheck]) -> bytes | None:
+    """The checks as the kernel takes them; None if one of them can't be valid."""
+    packed = [_PACK[algorithm](*question) for algorithm, *question in checks]
+    return None if None in packed else b"".join(filter(None, packed))
