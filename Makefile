@@ -41,7 +41,7 @@ fuzz: ## let a fuzzer loose on decoders and interpreter (ARGS="--seconds 600")
 	@sh tools/bootstrap.sh fuzz
 	@exec .venv/bin/python tools/fuzz.py $(ARGS)
 
-picture: ## draw docs/live-view.svg anew from a live run
+picture: ## draw docs/live-view.svg anew, from a run in virtual time
 	@sh tools/bootstrap.sh run
 	.venv/bin/python tools/picture.py
 
