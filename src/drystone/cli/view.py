@@ -77,7 +77,7 @@ def no_echo() -> Iterator[None]:
         yield
     finally:
         if _has_keyboard():
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)  # keys meant for us go to no shell
 
 
 def _has_keyboard() -> bool:
