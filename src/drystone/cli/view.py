@@ -1,6 +1,7 @@
 """The live view of a classic network in a terminal."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -65,16 +66,26 @@ def no_echo() -> Iterator[None]:
         return
     try:
         before = termios.tcgetattr(sys.stdin)
-    except (termios.error, ValueError, OSError):  # no terminal to type at
+    except (termios.error, TypeError, ValueError, OSError):  # no terminal to type at
         yield
         return
     quiet = termios.tcgetattr(sys.stdin)
     quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
+    if _has_keyboard():
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        if _has_keyboard():
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)  # keys meant for us go to no shell
+
+
+def _has_keyboard() -> bool:
+    """Whether keys come to us; a job in the background that sets its terminal is stopped."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # not the terminal that controls us, so it stops nobody
+        return True
 
 
 def render(
@@ -87,7 +98,7 @@ def render(
     styles = _Styles(board)
     strip = _strip(board, styles)
     room = lines - _FRAME_LINES - -(-len(strip) // max(1, columns - 4))
-    nodes = min(len(board.nodes), max(1, room - 2))
+    nodes = len(board.nodes) if len(board.nodes) < room else max(1, room - 2)
     room -= nodes + (nodes < len(board.nodes))
     stale = board.stale[-STALE_LINES:] if room > STALE_LINES + 2 else []
     room -= len(stale) + bool(stale)
@@ -160,7 +171,8 @@ def _nodes_table(
         table.add_row(*(cell for heading, cell in cells.items() if heading not in left_out))
     if count == len(board.nodes):
         return table
-    return Group(table, Text(f"    and {len(board.nodes) - count} more nodes", style="dim"))
+    more = len(board.nodes) - count
+    return Group(table, Text(f"    and {more} more node{'s' * (more != 1)}", style="dim"))
 
 
 def _strip(board: Board, styles: _Styles) -> Text:
@@ -179,7 +191,7 @@ def _stale_lines(stale: list[Stale], total: int, styles: _Styles) -> list[Text]:
         return []
     lines = [Text(f"stale  {total}, the latest:", style="bold")]
     for lost in stale:
-        line = Text("       ")
+        line = Text("       ", no_wrap=True, overflow="ellipsis")
         line.append_text(styles.cell(lost.block))
         line.append(f" block {lost.height} {lost.block.hash.hex()[:12]}... lost its race")
         if lost.is_twin:

@@ -1,5 +1,6 @@
 """A user's mistake is one line that says what is wrong and how to mend it, and status 2."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -80,6 +81,35 @@ def test_an_unreadable_dotenv(tmp_path: Path, arguments: tuple[str | int, ...]) 
     assert complaint(*arguments, cwd=tmp_path).startswith(f"drystone: can't read {dotenv}: ")
 
 
+@pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("name", ["node", "hello", "up"])
+def test_an_address_that_is_no_machines(tmp_path: Path, name: str, address: str) -> None:
+    (port,) = free_udp_ports(1)
+    arguments = (name,) if name == "up" else (name, port)
+    line = complaint("classic", *arguments, cwd=tmp_path, NODE_IP=address, NODE_PORTS=str(port))
+    assert line == (
+        f"drystone: can't listen on UDP {address}:{port}: not the address of one machine;"
+        " 127.0.0.1 always is"
+    )
+
+
+def test_a_dotenv_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    ended = subprocess.run(
+        command("up"),
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"drystone: can't read {tmp_path / '.env'}: a pipe, not a file; mend it or take it away\n"
+    )
+
+
 def test_bad_ports_in_the_environment_and_in_a_dotenv(tmp_path: Path) -> None:
     line = complaint("up", cwd=tmp_path, NODE_PORTS="7000,seven")
     assert line.startswith("drystone: NODE_PORTS is '7000,seven': give different ports from 1 to")
@@ -133,7 +163,9 @@ def test_a_command_line_that_makes_no_sense(
     assert line.endswith(" --help`.")
 
 
-@pytest.mark.parametrize("arguments", [("classic", "node", 7000), ("classic", "up"), ("up",)])
+@pytest.mark.parametrize(
+    "arguments", [("classic", "node", 7000), ("classic", "up"), ("up",), ("bench", "hash")]
+)
 def test_a_kernel_variant_that_there_is_not(
     tmp_path: Path, arguments: tuple[str | int, ...]
 ) -> None:

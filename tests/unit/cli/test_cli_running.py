@@ -77,10 +77,28 @@ def test_a_hello_node_says_at_once_what_it_does(tmp_path: Path) -> None:
         assert process.first_line_s is not None and process.first_line_s < SOON_S
         assert process.err[0] == (
             f"drystone classic hello: listening on UDP 127.0.0.1:{ports[0]},"
-            f" telling ports {ports[1]}"
+            f" telling port {ports[1]}"
         )
         assert process.end() == 0
         quiet_err(process)
+
+
+@pytest.mark.parametrize("name", ["node", "hello"])
+def test_a_node_alone_tells_nobody(tmp_path: Path, name: str) -> None:
+    (port,) = ports = free_udp_ports(1)
+    with Drystone("classic", name, port, "--listen", 3600, cwd=tmp_path, ports=ports) as process:
+        wait_until(lambda: len(process.err) >= 2, process, why="what it does")
+        assert process.err[:2] == [
+            f"drystone classic {name}: listening on UDP 127.0.0.1:{port}, telling nobody",
+            "next: Ctrl-C ends this one",
+        ]
+
+
+def test_a_network_of_one_node_has_one_port(tmp_path: Path) -> None:
+    (port,) = ports = free_udp_ports(1)
+    with Drystone("up", "--plain", "--listen", 3600, cwd=tmp_path, ports=ports) as process:
+        wait_until(lambda: process.err, process, why="what it does")
+        assert process.err[0] == f"drystone: 1 classic node on UDP 127.0.0.1, port {port}"
 
 
 def test_a_node_prints_the_tutorials_lines_and_no_others_each_as_it_happens(
@@ -139,7 +157,7 @@ def test_where_nodes_are_may_come_from_a_dotenv_in_a_folder_above(tmp_path: Path
     below.mkdir(parents=True)
     with Drystone("classic", "node", ports[0], "--listen", 3600, cwd=below) as process:
         wait_until(lambda: process.err, process, why="its place")
-        assert process.err[0].endswith(f"127.0.0.1:{ports[0]}, telling ports {ports[1]}")
+        assert process.err[0].endswith(f"127.0.0.1:{ports[0]}, telling port {ports[1]}")
 
 
 def test_two_hello_nodes_hear_each_other(tmp_path: Path) -> None:
@@ -196,7 +214,11 @@ def test_a_network_ends_cleanly_with_a_summary(tmp_path: Path, number: signal.Si
         assert re.match(
             r"ended after \d+ s at block \d+ \(0000[0-9a-f]{12}\.\.\.\): ", process.err[at]
         )
-        rows = process.err[at + 1 :]
+        *rows, after = process.err[at + 1 :]
+        assert after == (
+            f"next: `drystone classic node {ports[0]}` runs one of them in a terminal of its own;"
+            " `drystone --help` shows the rest"
+        )
         assert [row.split(":")[0].strip() for row in rows] == [str(port) for port in ports]
         for port, row in zip(ports, rows, strict=True):
             for word, did in (("CREATE", "created"), ("COPY", "copied"), ("IGNORE", "ignored")):
@@ -226,7 +248,8 @@ def test_impatience_costs_neither_the_summary_nor_the_status(
         process.interrupt(second)
         assert process.wait() == 0
         assert any(line.startswith("ended after ") for line in process.err)
-        assert len(process.err[-1].split(",")) >= 4
+        assert len(process.err[-2].split(",")) >= 4
+        assert process.err[-1].startswith("next: ")
         quiet_err(process)
 
 
@@ -324,7 +347,7 @@ def test_a_closed_standard_output_is_no_terminal_and_no_error(tmp_path: Path) ->
         try:
             assert process.stderr is not None
             assert process.stderr.readline().startswith("drystone: 2 classic nodes")
-            assert process.stderr.readline().startswith("next: ")
+            assert process.stderr.readline().startswith("Ctrl-C ends it")
             process.terminate()
             rest = process.stderr.read()
             assert process.wait(PATIENCE_S) == 0

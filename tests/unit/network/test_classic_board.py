@@ -71,9 +71,11 @@ def test_the_hash_rate_is_that_of_the_last_ten_seconds(hall: Hall) -> None:
     assert hall.board.hash_rate(7000, hall.now) == 0
     hall.tell(7000, Tried(0, 1000))
     hall.tell(8000, Tried(0, 5))
+    assert hall.board.hash_rate(7000, hall.now) == 0  # the turn is under way
+    hall.tell(7000, Tried(1000, 1000))
     assert hall.board.hash_rate(7000, hall.now) == 1000  # within the first second: of a second
     hall.pass_time(4)
-    hall.tell(7000, Tried(1000, 1000))
+    hall.tell(7000, Tried(2000, 1000))
     assert hall.board.hash_rate(7000, hall.now) == 500
     hall.pass_time(6)
     assert hall.board.hash_rate(7000, hall.now) == 200
@@ -82,6 +84,7 @@ def test_the_hash_rate_is_that_of_the_last_ten_seconds(hall: Hall) -> None:
     hall.pass_time(100)
     assert hall.board.hash_rate(7000, hall.now) == 0
     assert hall.board.tallies[7000].hashes == 2000
+    assert hall.board.hash_rate(8000, hall.now) == 0
 
 
 def test_a_turn_that_found_its_block_counts_only_what_it_tried(hall: Hall) -> None:
@@ -91,7 +94,23 @@ def test_a_turn_that_found_its_block_counts_only_what_it_tried(hall: Hall) -> No
     assert hall.board.tallies[7000].hashes == 58_769
     assert hall.board.hash_rate(7000, hall.now) == 58_769
     hall.tell(7000, Tried(0, 10))
+    assert hall.board.tallies[7000].hashes == 58_769
+    hall.tell(7000, Ignored("bad-pow", "why"))
     assert hall.board.tallies[7000].hashes == 58_779
+
+
+def test_a_turn_under_way_counts_nothing_and_is_counted_once_when_it_ends(hall: Hall) -> None:
+    hall.tell(7000, Tried(0, 1 << 32))
+    hall.pass_time(3)
+    hall.board.note_trouble(7000, "a datagram could not be sent", hall.now)
+    hall.tell(8000, Tried(0, 5))
+    hall.tell(8000, Tried(5, 5))
+    counts = {port: tally.hashes for port, tally in hall.board.tallies.items()}
+    assert counts == {7000: 0, 8000: 5, 9000: 0}
+    hall.tell(7000, Ignored("bad-pow", "why"))
+    hall.tell(7000, Ignored("bad-pow", "why"))
+    hall.copy(7000, chain_of(2))
+    assert hall.board.tallies[7000].hashes == 1 << 32
 
 
 def test_the_latest_events_are_kept_with_the_time_since_the_first(hall: Hall) -> None:
@@ -124,9 +143,39 @@ def test_turns_sleeps_and_resendings_are_too_many_for_the_list(hall: Hall) -> No
 
 def test_the_list_of_events_is_bounded(hall: Hall) -> None:
     for n in range(EVENTS + 50):
-        hall.tell(7000, Ignored("bad-pow", str(n)))
+        hall.tell(7000, Ignored(f"reason-{n}", "why"))
     assert len(hall.lines()) == EVENTS
-    assert hall.lines()[-1] == f"ignored: bad-pow ({EVENTS + 49})"
+    assert hall.lines()[-1] == f"ignored: reason-{EVENTS + 49} (why)"
+
+
+def test_the_same_refusal_again_is_counted_and_not_listed(hall: Hall) -> None:
+    for n in range(1000):
+        hall.tell(7000, Ignored("bad-pow", str(n)))
+        hall.pass_time(0.5)
+    hall.tell(7000, Ignored("not-longer", "why"))
+    hall.tell(7000, Ignored("bad-pow", "again"))
+    assert [(e.after_s, e.line, e.times) for e in hall.board.events] == [
+        (499.5, "ignored: bad-pow (999)", 1000),
+        (500.0, "ignored: not-longer (why)", 1),
+        (500.0, "ignored: bad-pow (again)", 1),
+    ]
+    assert hall.board.tallies[7000].ignored_why == {"bad-pow": 1001, "not-longer": 1}
+
+
+def test_a_flood_that_hits_the_nodes_by_turns_is_one_event_of_each(hall: Hall) -> None:
+    hall.create(7000, chain_of(2))
+    for n in range(50):
+        for port in PORTS:
+            hall.tell(port, Ignored("bad-pow", str(n)))
+    hall.board.note_trouble(8000, "a datagram could not be sent", hall.now)
+    hall.board.note_trouble(8000, "a datagram could not be sent", hall.now)
+    assert [(e.port, e.line, e.times) for e in hall.board.events] == [
+        (7000, f"CREATE block 1: {chain_of(2).tip_hash.hex()}!", 1),
+        (7000, "ignored: bad-pow (49)", 50),
+        (8000, "ignored: bad-pow (49)", 50),
+        (9000, "ignored: bad-pow (49)", 50),
+        (8000, "a datagram could not be sent", 2),
+    ]
 
 
 def test_the_best_chain_is_the_longest_and_of_equals_the_one_most_nodes_hold(hall: Hall) -> None:
