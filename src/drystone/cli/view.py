@@ -77,7 +77,8 @@ def no_echo() -> Iterator[None]:
         yield
     finally:
         if _has_keyboard():
-            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)  # keys meant for us go to no shell
+            # And drop what was typed meanwhile: the shell would take it for commands.
+            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
 
 
 def _has_keyboard() -> bool:
