@@ -222,7 +222,7 @@ def test_the_basic_node_speaks_and_hears_three_bytes(tmp_path: Path) -> None:
     with (
         Peer(LOOPBACK, ports[1]) as peer,
         Drystone(
-            "classic", "hello", ports[0], "--listen", "0.2", cwd=tmp_path, ports=ports
+            "classic", "hello", ports[0], "--listen", "0.05", cwd=tmp_path, ports=ports
         ) as process,
     ):
         message = received(peer, process)

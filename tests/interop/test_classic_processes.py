@@ -10,7 +10,7 @@ from tests.interop.tutorial_peer import Peer
 from tests.support.processes import LOOPBACK, Drystone, free_udp_ports, wait_until
 
 TIP = re.compile(r"(CREATE|COPY) block (\d+): ([0-9a-f]{64})!")
-QUICK = ("--listen", "0.05", "--nonces", "4000")
+QUICK = ("--listen", "0.05", "--nonces", "8000")
 
 # A node's latest tip: how it got it, its height, its hash.
 Tip = tuple[str, int, str]
