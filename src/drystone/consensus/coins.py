@@ -26,6 +26,23 @@ class CoinsView(Protocol):
         """The coin there, or None if it was spent or never was."""
 
 
+class OlderCoins:
+    """Of a view, the coins made below a height: what a block at that height may find there.
+
+    Whoever has a block and "the coins that it spends", as undo data tell them, may list coins that
+    the block itself makes. They count from where it makes them, not before and not twice.
+    """
+
+    def __init__(self, coins: CoinsView, height: int) -> None:
+        self._coins = coins
+        self._height = height
+
+    def get(self, outpoint: OutPoint, /) -> Coin | None:
+        """The coin there, or None."""
+        coin = self._coins.get(outpoint)
+        return coin if coin is not None and coin.height < self._height else None
+
+
 class CoinsOverlay:
     """A view as transactions change it one after the other; the view below stays as it is.
 

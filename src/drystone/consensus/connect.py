@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drystone.consensus.block import block_invalid, check_block, contextual_check_block
-from drystone.consensus.coins import Coin, CoinsOverlay, CoinsView
+from drystone.consensus.coins import Coin, CoinsOverlay, CoinsView, OlderCoins
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, MissingInputs, TxInvalid, TxPremature
 from drystone.consensus.limits import MAX_BLOCK_SIGOPS_COST
@@ -59,9 +59,10 @@ def verify_block(
     bip34_ancestor: BlockHash | None = None,
     are_valid: BatchVerifier = verify_one_by_one,
 ) -> BlockChange:
-    """All rules of a block, and the change that it makes; arguments as of `connect_block`.
+    """The rules of a block, and the change that it makes; arguments as of `connect_block`.
 
-    Only what its header owes to the headers below is left to `contextual_check_header`.
+    What its header owes to the headers below (bits, times, version) and to the clock is not looked
+    at here: that is `contextual_check_header`.
 
     Raises BlockInvalid or BlockMutated.
     """
@@ -95,7 +96,9 @@ def connect_block(
     """The rules of a block that need coins, and the change that it makes. Core: ConnectBlock.
 
     block: passes `check_block` and `contextual_check_block`. coins: as the previous block left
-    them. height: the block's own. median_time_at: the median time past at a height below.
+    them; any that this block makes may be listed, too, and are passed over. height: the block's
+    own. median_time_at: the median time past at a height below: of the previous block from BIP113
+    on, and of the block below a coin's where the coin is locked by time.
     bip34_ancestor: the hash of the block below at `params.bip34_height`; None if there is none
     yet, or to have BIP30 checked even where BIP34 makes sure of it. are_valid: whom to ask about
     all signatures that can wait, at the end.
@@ -107,11 +110,12 @@ def connect_block(
     """
     if block.hash == params.genesis_hash:
         return BlockChange({}, {}, (), 0, 0)  # Core quirk: the first coinbase can't be spent
-    view = CoinsOverlay(coins)
+    older = OlderCoins(coins, height)
+    view = CoinsOverlay(older)
     if BlockAt(height, block.hash) in params.bip30_repeats:
         view.overwrite(block.coinbase)
     elif is_bip30_in_doubt(height, bip34_ancestor, params):
-        check_overwrites_nothing(block, coins, height)
+        check_overwrites_nothing(block, older)
     is_bip68_active = height >= params.csv_height
     previous_median_time = median_time_at(height - 1) if is_bip68_active else 0
     flags = script_flags(params, height, block.hash)
@@ -147,7 +151,7 @@ def is_bip30_in_doubt(height: int, bip34_ancestor: BlockHash | None, params: Par
     return bip34_ancestor != params.bip34_hash
 
 
-def check_overwrites_nothing(block: Block, coins: CoinsView, height: int) -> None:
+def check_overwrites_nothing(block: Block, older: CoinsView) -> None:
     """No transaction makes a coin where an older one is that nobody has spent yet (BIP30).
 
     CVE-2012-1909: the same coinbase once more, and what is built on it, would take the older
@@ -156,8 +160,7 @@ def check_overwrites_nothing(block: Block, coins: CoinsView, height: int) -> Non
     for tx in block.vtx:
         for vout in range(len(tx.vout)):
             outpoint = OutPoint(tx.txid, vout)
-            coin = coins.get(outpoint)
-            if coin is not None and coin.height < height:
+            if older.get(outpoint) is not None:
                 raise BlockInvalid("bad-txns-BIP30", f"there is a coin at {outpoint}")
 
 

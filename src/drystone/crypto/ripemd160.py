@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
 from typing import NamedTuple
@@ -105,7 +106,9 @@ def _fastest() -> Callable[[bytes], bytes]:
         # Speed shaped this: to copy an object costs a third of having OpenSSL look for the hash.
         unused = hashlib.new("ripemd160", usedforsecurity=False)
     except ValueError:  # OpenSSL 3 moved it to a provider that is often not loaded
-        return ripemd160_in_python
+        # A millisecond for 520 bytes. A block may ask for one element's hash a million times over;
+        # whoever wants to be safe from blocks of many elements needs an OpenSSL that has it.
+        return lru_cache(maxsize=4096)(ripemd160_in_python)
 
     def ripemd160_of_openssl(data: bytes) -> bytes:
         hasher = unused.copy()

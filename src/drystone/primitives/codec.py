@@ -1,7 +1,8 @@
 """Bytes in and out: fixed integers, CompactSize, and a cursor that never trusts a length.
 
 Integers are little-endian, as everywhere in Bitcoin's serialisation but where a docstring says
-otherwise. Decoding is exact: what these functions accept, encoding gives back byte for byte.
+otherwise. Decoding is exact: what these functions accept, encoding gives back byte for byte. To
+encode a number that its field can't hold is a bug of ours and no input's: struct.error.
 """
 
 from struct import Struct
@@ -38,7 +39,7 @@ class Reader:
     __slots__ = ("_end", "data", "offset")
 
     def __init__(self, data: bytes, offset: int = 0) -> None:
-        self.data = data
+        self.data = bytes(data)  # a bytearray's slices would be neither hashable nor for ever
         self.offset = offset
         self._end = len(data)
 

@@ -45,4 +45,7 @@ def from_display(text: str) -> bytes:
     """What `display` shows, back to hash order. Raises ValueError unless it is 64 hex digits."""
     if len(text) != 64:
         raise ValueError(f"a hash has 64 hex digits, not {len(text)}")
-    return bytes.fromhex(text)[::-1]
+    hash_ = bytes.fromhex(text)  # which passes over white space
+    if len(hash_) != 32:
+        raise ValueError(f"a hash has 64 hex digits and nothing else: {text!r}")
+    return hash_[::-1]

@@ -26,7 +26,12 @@ class PartialMerkleTree:
 
     @classmethod
     def from_leaves(cls, txids: Sequence[bytes], matches: Sequence[bool]) -> Self:
-        """The proof for those transactions that match. Both sequences cover the block, in order."""
+        """The proof for those transactions that match. Both sequences cover the block, in order.
+
+        Raises ValueError for sequences that are empty or of different lengths.
+        """
+        if not txids or len(txids) != len(matches):
+            raise ValueError(f"{len(matches)} matches for {len(txids)} transactions")
         rows = [list(txids)]
         while len(rows[-1]) > 1:
             row = rows[-1] + rows[-1][-1:] * (len(rows[-1]) & 1)

@@ -361,17 +361,31 @@ def test_flags_follow_the_heights() -> None:
     connect(block_of(pays(1)), coins, replace(REGTEST, bip65_height=HEIGHT + 1))
 
 
+def test_coins_that_the_block_itself_makes_may_be_listed_and_count_once() -> None:
+    """As undo data list them: all that the block spends, wherever it was made."""
+    first = pays(1)
+    made = OutPoint(first.txid, 0)
+    once = pays(2, vin=(TxIn(made),), value=800)
+    again = pays(3, vin=(TxIn(made),), value=700)
+    coins = {outpoint(1): coin()}
+    listed = coins | {made: Coin(first.vout[0], HEIGHT, is_coinbase=False)}
+    assert connect(block_of(first, once), listed) == connect(block_of(first, once), coins)
+    missing = "bad-txns-inputs-missingorspent"
+    assert reason(block_of(first, once, again), listed) == missing
+    assert reason(block_of(once, first), listed) == missing
+
+
 def in_order() -> Sequence[tuple[str, Block, Coins]]:
     overwriting = pays(9)
     coins = {
         outpoint(1): coin(script=b""),  # fails as a script
         outpoint(2): coin(MAX_MONEY),
         outpoint(3): coin(MAX_MONEY),
-        outpoint(4): coin(height=HEIGHT),
+        outpoint(4): coin(height=HEIGHT - 1),
         outpoint(9): coin(),
     }
     bad_script, too_much = pays(1), [pays(2, 0), pays(3, 0)]
-    locked = pays(4, vin=(TxIn(outpoint(4), sequence=1),))
+    locked = pays(4, vin=(TxIn(outpoint(4), sequence=2),))
     costly = bytes((Op.OP_CHECKSIG,)) * 20_001
     missing = pays(8)
     more = 5000 + SUBSIDY

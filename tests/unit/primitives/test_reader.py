@@ -130,7 +130,9 @@ def test_a_hash_is_shown_reversed() -> None:
     assert from_display(display(hash_)) == hash_
 
 
-@pytest.mark.parametrize("text", ["", "00", "0" * 63, "0" * 65, "g" * 64, "é" * 64])
+@pytest.mark.parametrize(
+    "text", ["", "00", "0" * 63, "0" * 65, "g" * 64, "é" * 64, " " * 64, "00 " * 21 + "0"]
+)
 def test_only_64_hex_digits_are_a_hash(text: str) -> None:
     with pytest.raises(ValueError, match="hex"):
         from_display(text)
