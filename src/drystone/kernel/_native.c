@@ -330,8 +330,7 @@ AI void FN(start)(const struct job *job, struct belt *belt) {
 
 static TARGET uint64_t FN(search)(const struct job *job, uint64_t start, uint64_t end) {
     const V lanes = {LANE_NUMBERS};
-    /* To a page: else now and then the stack lies so that stores and loads get in each other's way. */
-    struct belt belt __attribute__((aligned(4096)));
+    struct belt belt __attribute__((aligned(4096))); /* the same place in a page, always */
     FN(start)(job, &belt);
     for (uint64_t at = start; at < end + 2 * LANES; at += LANES) {
         FN(first_half)(job, &belt, SET((uint32_t)at) + lanes);
@@ -722,16 +721,21 @@ static int has_avx512_and_sha(void) {
     return has_avx512() && __builtin_cpu_supports("avx512vl") && has_shani();
 }
 
-/* A short search's time, in the processor's ticks. */
-static uint64_t ticks(const struct job *job,
-                      uint64_t (*search)(const struct job *, uint64_t, uint64_t)) {
+/* A short search's time, in the processor's ticks; its memory lies some pages further down. */
+static __attribute__((noinline)) uint64_t
+ticks(const struct job *job, uint64_t (*search)(const struct job *, uint64_t, uint64_t), int pages) {
+    volatile char *above = __builtin_alloca(4096 * (size_t)pages + 64);
+    struct job *below = __builtin_alloca(sizeof *below);
+    above[0] = 0;
+    *below = *job;
     uint64_t before = __rdtsc();
-    search(job, 0, 2048);
+    search(below, 0, 2048);
     return __rdtsc() - before;
 }
 
 /* Whether the SHA unit's rounds are the faster way. The two are timed by turns, and the turns vote:
- * a core that has only just been woken, another program, a jump of the counter cost one turn each. */
+ * a core that has only just been woken, another program, a jump of the counter cost one turn each.
+ * Each turn's memory lies elsewhere: some addresses get in each other's way in the cache. */
 static int sha_wins(void) {
     enum { TURNS = 25 };
     static const unsigned char header[80], target[32];
@@ -739,7 +743,7 @@ static int sha_wins(void) {
     int wins = 0;
     prepare(&job, header, sizeof header, target);
     for (int i = 0; i < TURNS; i++)
-        wins += ticks(&job, search_avx512_sha) < ticks(&job, search_avx512_vectors);
+        wins += ticks(&job, search_avx512_sha, i % 8) < ticks(&job, search_avx512_vectors, i % 8);
     return wins > TURNS / 2;
 }
 
@@ -754,8 +758,7 @@ static uint64_t search_avx512(const struct job *job, uint64_t start, uint64_t en
     static int choice = UNKNOWN;
     int chosen = __atomic_load_n(&choice, __ATOMIC_RELAXED);
     if (chosen == UNKNOWN) { /* two threads may both find out, and agree or not: no harm */
-        /* Asked twice before it is passed over: once in a while a vote goes wrong. */
-        chosen = has_avx512_and_sha() && (sha_wins() || sha_wins()) ? SHA : VECTORS;
+        chosen = has_avx512_and_sha() && sha_wins() ? SHA : VECTORS;
         __atomic_store_n(&choice, chosen, __ATOMIC_RELAXED);
     }
     return (chosen == SHA ? search_avx512_belt : search_avx512_vectors)(job, start, end);
