@@ -154,7 +154,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
 
     def observe(port: int, told: Announcement, now: Time) -> None:
         board.observe(port, told, now)
-        _print_prefixed(port, told)
+        _print_told(told, before=f"{port} ")
 
     def announce() -> None:
         say(f"drystone: {_what(places)}", err=True)
@@ -164,9 +164,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
     nodes = _bind_all(cores, places, observe, _print_prefixed_trouble)
     began = time.monotonic()
     run_until_interrupted(run_nodes(nodes, apart_s=START_APART_S), announce=announce)
-    for line in summary_lines(board, time.monotonic() - began):
-        say(line, err=True)
-    say(_next(places), err=True)
+    _sum_up(board, time.monotonic() - began, places, err=True)
 
 
 def _run_with_view(cores: list[Node], places: Places) -> None:
@@ -184,15 +182,16 @@ def _run_with_view(cores: list[Node], places: Places) -> None:
     run_until_interrupted(
         watch(board, work, title=_what(places), hint="Ctrl-C ends it"), announce=announce
     )
-    for line in summary_lines(board, time.monotonic() - began):
-        say(line)
-    say(_next(places))
+    _sum_up(board, time.monotonic() - began, places, err=False)
 
 
-def _next(places: Places) -> str:
-    return (
+def _sum_up(board: Board, seconds: float, places: Places, *, err: bool) -> None:
+    for line in summary_lines(board, seconds):
+        say(line, err=err)
+    say(
         f"next: `drystone classic node {places.ports[0]}` runs one of them in a terminal of its"
-        " own; `drystone --help` shows the rest"
+        " own; `drystone --help` shows the rest",
+        err=err,
     )
 
 
@@ -262,25 +261,23 @@ def _warn_if_slow() -> None:
 
 
 def _print_lines(_port: int, told: Announcement, _now: Time) -> None:
-    if line := line_of(told):
-        say(line)
-    if notice := notice_of(told):
-        say(notice, err=True)
+    _print_told(told, before="")
 
 
 def _print_trouble(_port: int, line: str, _now: Time) -> None:
     say(line, err=True)
 
 
-def _print_prefixed(port: int, told: Announcement) -> None:
-    if line := line_of(told):
-        say(f"{port} {line}")
-    if notice := notice_of(told):
-        say(f"{port} {notice}", err=True)
-
-
 def _print_prefixed_trouble(port: int, line: str, _now: Time) -> None:
     say(f"{port} {line}", err=True)
+
+
+def _print_told(told: Announcement, *, before: str) -> None:
+    """The tutorial's line on standard output, what else there is to tell on standard error."""
+    if line := line_of(told):
+        say(f"{before}{line}")
+    if notice := notice_of(told):
+        say(f"{before}{notice}", err=True)
 
 
 def _ns(seconds: float) -> int:

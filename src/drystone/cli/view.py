@@ -97,17 +97,18 @@ def render(
     What doesn't fit is left out: older events first, then stale blocks, then nodes.
     """
     styles = _Styles(board)
-    strip = _strip(board, styles)
+    lost = board.stale  # each look at it hashes the whole chain
+    strip = _strip(board, lost, styles)
     room = lines - _FRAME_LINES - -(-len(strip) // max(1, columns - 4))
     nodes = len(board.nodes) if len(board.nodes) < room else max(1, room - 2)
     room -= nodes + (nodes < len(board.nodes))
-    stale = board.stale[-STALE_LINES:] if room > STALE_LINES + 2 else []
+    stale = lost[-STALE_LINES:] if room > STALE_LINES + 2 else []
     room -= len(stale) + bool(stale)
     parts: list[RenderableType] = [
         _nodes_table(board, now, styles, count=nodes, is_narrow=columns < _WIDE_COLUMNS),
         Text(),
         strip,
-        *_stale_lines(stale, len(board.stale), styles),
+        *_stale_lines(stale, len(lost), styles),
         Text(),
         *_event_lines(board, styles, count=max(1, min(EVENT_LINES, room))),
     ]
@@ -176,11 +177,10 @@ def _nodes_table(
     return Group(table, Text(f"    and {more} more node{'s' * (more != 1)}", style="dim"))
 
 
-def _strip(board: Board, styles: _Styles) -> Text:
-    best = board.best
-    twins = {lost.block.hash for lost in board.stale if lost.is_twin}
+def _strip(board: Board, stale: list[Stale], styles: _Styles) -> Text:
+    twins = {lost.block.hash for lost in stale if lost.is_twin}
     strip = Text("chain  ", style="bold")
-    for block in map(Block.decode, best.blocks):
+    for block in map(Block.decode, board.best.blocks):
         strip.append_text(styles.cell(block, twin=block.hash in twins))
     agreed = "  all agree" if board.agreed else "  racing"
     strip.append(agreed, style="dim")
