@@ -1,0 +1,88 @@
+"""A store that forgets: for tests, simulations and networks that last as long as their process."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from drystone.chain.store import BlockRecord, BlockUndo, Loaded
+from drystone.consensus.coins import Coin
+from drystone.primitives.block import Block
+from drystone.primitives.hashes import BlockHash
+from drystone.primitives.transaction import OutPoint
+
+
+class MemoryBlocks:
+    """A BlockStore of dictionaries. Blocks are kept as objects, and may be shared by many nodes."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[BlockHash, Block] = {}
+        self._undo: dict[BlockHash, BlockUndo] = {}
+        self._records: dict[BlockHash, BlockRecord] = {}
+        self._tip: BlockHash | None = None
+
+    def load(self) -> Loaded:
+        """What an earlier chain on this store has committed."""
+        return Loaded(list(self._records.values()), self._tip, ())
+
+    def add_block(self, block: Block, encoded: bytes | None = None) -> None:  # noqa: ARG002
+        """Keep a block."""
+        self._blocks[block.hash] = block
+
+    def add_undo(self, block_hash: BlockHash, undo: BlockUndo) -> None:
+        """Keep undo data."""
+        self._undo[block_hash] = undo
+
+    def commit(self, records: Sequence[BlockRecord], tip: BlockHash | None = None) -> None:
+        """Keep records and tip."""
+        for record in records:
+            self._records[record.header.hash] = record
+        self._tip = tip or self._tip
+
+    def block(self, block_hash: BlockHash) -> Block:
+        """A block that was added."""
+        return self._blocks[block_hash]
+
+    def block_bytes(self, block_hash: BlockHash) -> bytes:
+        """The same as on the wire."""
+        return self._blocks[block_hash].encode()
+
+    def undo(self, block_hash: BlockHash) -> BlockUndo:
+        """The undo data that were added."""
+        return self._undo[block_hash]
+
+    def sync(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class MemoryCoins:
+    """A CoinStore of one dictionary."""
+
+    def __init__(self) -> None:
+        self._coins: dict[OutPoint, Coin] = {}
+        self._tip: BlockHash | None = None
+        self.get = self._coins.get
+
+    @property
+    def tip(self) -> BlockHash | None:
+        """The block that left the coins so."""
+        return self._tip
+
+    def write(
+        self,
+        spent: Iterable[OutPoint],
+        created: Iterable[tuple[OutPoint, Coin]],
+        tip: BlockHash,
+    ) -> None:
+        """Take coins away, then put others there."""
+        for outpoint in spent:
+            self._coins.pop(outpoint, None)
+        self._coins.update(created)
+        self._tip = tip
+
+    def items(self) -> Iterator[tuple[OutPoint, Coin]]:
+        """All coins, in the order in which they were put."""
+        return iter(self._coins.items())
+
+    def close(self) -> None:
+        """Nothing to do."""
