@@ -61,8 +61,11 @@ class BlockStore(Protocol):
     def load(self) -> Loaded:
         """All that is known. Called once, first of all."""
 
-    def add_block(self, block: Block, encoded: bytes) -> None:
-        """Keep a block's data. They count from the next `commit` on, but can be read at once."""
+    def add_block(self, block: Block, encoded: bytes | None = None) -> None:
+        """Keep a block's data. They count from the next `commit` on, but can be read at once.
+
+        encoded: the block as on the wire, where that is at hand.
+        """
 
     def add_undo(self, block_hash: BlockHash, undo: BlockUndo) -> None:
         """Keep a block's undo data. They count from the next `commit` on."""
