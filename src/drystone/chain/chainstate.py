@@ -486,6 +486,7 @@ class ChainState:
             params=self.params,
             bip34_ancestor=parent.ancestor(bip34_height).hash if has_bip34 else None,
             are_valid=are_valid,
+            coinbases_differ=bip34_height <= 1,
         )
 
     def _settle(self, connected: _Connected) -> None:
