@@ -103,8 +103,8 @@ def connect_block(
     bip34_ancestor: the hash of the block below at `params.bip34_height`; None if there is none
     yet, or to have BIP30 checked even where BIP34 makes sure of it. are_valid: whom to ask about
     all signatures that can wait, at the end; None to assume that all scripts are valid.
-    coinbases_differ: the caller knows that every coinbase below but genesis' begins with its height,
-    and this one, too: then no transaction can come again, and BIP30 is not worth a look.
+    coinbases_differ: the caller knows that every coinbase below but genesis' begins with its
+    height, and this one, too: then no transaction can come again, and BIP30 needs no look.
 
     Scripts come last, so that all of a block's can be checked at once. The reference client, too,
     hears of a bad script from another thread, after everything else has been found right.

@@ -1,4 +1,4 @@
-"""Signature checks beside the thread that reads blocks: what a chain starts, and asks about later."""
+"""Signature checks beside the thread that reads blocks: started now, asked about later."""
 
 import os
 import threading
