@@ -203,6 +203,10 @@ class ChainState:
             self._recent.put(block)
         return block
 
+    def stored_block(self, block_hash: BlockHash) -> Block:
+        """The same, as the store has it now."""
+        return self._blocks.block(block_hash)
+
     def block_bytes(self, block_hash: BlockHash) -> bytes:
         """The same as on the wire."""
         return self._blocks.block_bytes(block_hash)
