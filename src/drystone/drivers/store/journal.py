@@ -244,7 +244,7 @@ class Journal:
                 raise self._damaged(at, "a batch of records doesn't match its checksum")
             try:
                 self._replay_batch(index, data, start, end)
-            except (KeyError, IndexError, StructError, UnicodeDecodeError):
+            except (KeyError, IndexError, StructError, UnicodeDecodeError):  # sound, but not ours
                 raise self._strange(start) from None
             at, crc = end, batch_crc
         if not marked and mark is not None:
@@ -287,6 +287,8 @@ class Journal:
                 at += 32 + PLACE_BYTES
             else:
                 raise self._strange(at - 1)
+        if at != end:
+            raise IndexError(at)  # slices past the end come out short and unnoticed
 
     def _damaged(self, at: int, what: str) -> StoreError:
         return StoreError(f"{self._path}: damaged at offset {at}: {what}; rebuild it: {self._cure}")
