@@ -50,7 +50,9 @@ def test_undo_data_come_back(undo: BlockUndo) -> None:
 
 
 @given(undos, st.data())
-def test_undo_data_that_are_cut_or_too_long_are_refused(undo: BlockUndo, data: st.DataObject) -> None:
+def test_undo_data_that_are_cut_or_too_long_are_refused(
+    undo: BlockUndo, data: st.DataObject
+) -> None:
     encoded = encode_undo(undo)
     cut = data.draw(st.integers(0, len(encoded) - 1))
     for wrong in (encoded[:cut], encoded + b"\0"):

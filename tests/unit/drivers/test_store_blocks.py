@@ -146,7 +146,9 @@ def test_whatever_is_left_of_a_block_at_the_end_is_dropped(tmp_path: Path) -> No
         blocks = opened(tmp_path)
         assert tip_and_unrecorded(blocks) == (steps(12)[0].block.hash, [])
         assert path.read_bytes() == one
-        assert any(f"dropped {size - len(one)} bytes behind offset" in note for note in blocks.notes)
+        assert any(
+            f"dropped {size - len(one)} bytes behind offset" in note for note in blocks.notes
+        )
         blocks.close()
     path.write_bytes(two)
     blocks = opened(tmp_path)

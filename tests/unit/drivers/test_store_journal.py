@@ -156,7 +156,9 @@ def test_a_newer_format_another_chain_and_an_unknown_record_are_told(tmp_path: P
     with pytest.raises(StoreError, match=f"newer drystone .format {FORMAT + 1}; this one knows"):
         replayed(path)
     sizes = written(path, [*batches(), [b"X something else"]])
-    with pytest.raises(StoreError, match=f"unknown kind at offset {sizes[-2] + 12}, perhaps a newer"):
+    with pytest.raises(
+        StoreError, match=f"unknown kind at offset {sizes[-2] + 12}, perhaps a newer"
+    ):
         replayed(path)
     for strange in (batches()[0][0][:-50], b"T123", b"D123", batches()[0][0][:81] + b"\7" * 50):
         written(path, [[strange]])
