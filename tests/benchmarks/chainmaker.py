@@ -26,12 +26,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.blocks import BLOCK_INTERVAL_S, REGTEST, coinbase_at, with_commitment
 
+from drystone.chain.blockfile import frame
 from drystone.consensus.pow import target_from_bits
 from drystone.consensus.script.sighash import SIGHASH_ALL, SignatureHashes
 from drystone.consensus.subsidy import block_subsidy
@@ -40,7 +42,6 @@ from drystone.crypto.ripemd160 import hash160
 from drystone.crypto.secp256k1 import public_key, sign_ecdsa
 from drystone.kernel import search
 from drystone.primitives.block import Block, BlockHeader
-from drystone.primitives.codec import u32
 from drystone.primitives.script import p2pkh, p2wpkh
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
 
@@ -51,6 +52,7 @@ TRANSACTIONS: Final = 100_000
 KEPT = Path(__file__).resolve().parents[2] / "build" / "benchmarks"
 
 RECENT_BLOCKS = 10
+MAX_PER_BLOCK = 7_000  # transactions of 561 weight units
 FEE = 282  # satoshis: two for each virtual byte
 LEAST_VALUE = 10_000  # satoshis; a smaller coin is never spent, so that none becomes dust
 SEQUENCE = 0xFFFFFFFD  # as wallets have it: lock time counts, and the fee may be raised
@@ -67,23 +69,26 @@ def bench_chain(blocks: int = BLOCKS, transactions: int = TRANSACTIONS) -> Path:
     if not path.exists():
         chain = made_chain(blocks, transactions)
         KEPT.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        with unfinished.open("wb") as file:
-            for block in chain:
-                encoded = block.encode()
-                file.write(REGTEST.magic + u32(len(encoded)) + encoded)
-        unfinished.replace(path)
+        with TemporaryDirectory(dir=KEPT) as folder:
+            unfinished = Path(folder, path.name)
+            with unfinished.open("wb") as file:
+                for block in chain:
+                    file.write(frame(block.encode(), REGTEST.magic))
+            unfinished.replace(path)
     return path
 
 
 def made_chain(blocks: int, transactions: int) -> Iterator[Block]:
     """Genesis, then so many blocks with so many transactions besides coinbases, one by one.
 
-    Raises ValueError where no block would be high enough to have any.
+    Raises ValueError where there would be no room for them.
     """
     spending = max(0, blocks - REGTEST.coinbase_maturity)
-    if transactions and not spending:
-        raise ValueError(f"coins mature after {REGTEST.coinbase_maturity} blocks: ask for more")
+    if blocks < 0 or not 0 <= transactions <= spending * MAX_PER_BLOCK:
+        raise ValueError(
+            f"{blocks} blocks have no room for {transactions} transactions: it is {MAX_PER_BLOCK} "
+            f"for each block after the first {REGTEST.coinbase_maturity}"
+        )
     return _made(blocks, transactions, spending)
 
 

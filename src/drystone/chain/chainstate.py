@@ -115,6 +115,10 @@ def _never(_node: BlockNode) -> bool:
     return False
 
 
+def _nothing() -> None:
+    pass
+
+
 def _no_progress(_done: int, _all: int) -> None:
     pass
 
@@ -125,6 +129,8 @@ class ChainState:
     blocks, coins: the stores, which are this object's alone from here on. signatures: who checks
     them. are_scripts_assumed: whether a block's scripts are taken to be valid without a look.
     progress: is told while coins that lag behind are walked to the tip.
+
+    unrecorded: blocks that the store has found, but was never told of: `importing` takes them in.
 
     A StoreError, or anything else that isn't about a block, leaves the object of no use: what was
     committed is in the store, and opening that again goes on from there.
@@ -197,6 +203,10 @@ class ChainState:
             self._recent.put(block)
         return block
 
+    def stored_block(self, block_hash: BlockHash) -> Block:
+        """The same, as the store has it now."""
+        return self._blocks.block(block_hash)
+
     def block_bytes(self, block_hash: BlockHash) -> bytes:
         """The same as on the wire."""
         return self._blocks.block_bytes(block_hash)
@@ -250,15 +260,22 @@ class ChainState:
         """
         return self.submit_all([Arrival(block, encoded)], now=now)
 
-    def submit_all(self, arrivals: Iterable[Arrival], *, now: int) -> Submission:
+    def submit_all(
+        self,
+        arrivals: Iterable[Arrival],
+        *,
+        now: int,
+        meanwhile: Callable[[], None] = _nothing,
+    ) -> Submission:
         """Take in blocks, and only then move the tip, as far as they allow.
 
         It ends where one after the other would have ended; but all are committed at once, and
-        signatures of one block can be checked while the next one is read.
+        signatures of one block can be checked while the next one is read. meanwhile: is called
+        while the last of them are being checked, a good time to prepare for the next call.
         """
         with self._step():
             outcomes = [self._receive(arrival, now) for arrival in arrivals]
-            change = self._activate()
+            change = self._activate(meanwhile)
             return Submission(tuple(map(self._with_error, outcomes)), change)
 
     # ------------------------------------------------------------------ by hand
@@ -394,12 +411,13 @@ class ChainState:
 
     # ------------------------------------------------------------------ moving
 
-    def _activate(self) -> TipChange | None:
+    def _activate(self, meanwhile: Callable[[], None] = _nothing) -> TipChange | None:
         """Move to the best chain there is, and commit. Core: ActivateBestChain."""
         self._found.clear()
         start = self.tip
         while (target := self.tree.best()) is not None and target is not self.tip:
-            self._move_towards(target)
+            self._move_towards(target, meanwhile)
+            meanwhile = _nothing
         self.tree.forget_worse_than(self.tip)
         self._commit()
         if self.tip is start:
@@ -410,7 +428,7 @@ class ChainState:
             self._flush()
         return self._change_from(start)
 
-    def _move_towards(self, target: BlockNode) -> None:
+    def _move_towards(self, target: BlockNode, meanwhile: Callable[[], None]) -> None:
         """Move the tip to a better block, or part of the way if it is long; or mark a bad one."""
         old = self.tip
         fork = fork_of(old, target)
@@ -427,6 +445,7 @@ class ChainState:
                     self._settle(waiting.popleft())
                 if node.height - fork.height >= STEP_BLOCKS and node.chainwork > old.chainwork:
                     break
+            meanwhile()
             while waiting:
                 self._settle(waiting.popleft())
         except _FoundInvalid as found:
@@ -559,9 +578,8 @@ class ChainState:
             coins_tip = genesis.hash
         self._walk_coins(self._node_of(coins_tip, "the coins' block"), progress)
         with self._step():
-            for block in loaded.unrecorded:
-                self._receive(Arrival(block), block.header.time)
-            self._activate()
+            self._activate()  # the process may have died between a block and its connecting
+        self.unrecorded = loaded.unrecorded
 
     def _begin(self) -> None:
         """A new chain: genesis alone. Its coins can't be spent, so there are none."""

@@ -1,1 +1,1 @@
-"""Hash-rate budgets: how a miner spends its hashes over time."""
+"""Mining: what goes into a block, how its nonce is looked for, and how fast."""

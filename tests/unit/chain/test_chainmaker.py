@@ -1,11 +1,14 @@
 """The chain that benchmarks import is a good one, so that they measure what they say."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from tests.benchmarks import chainmaker
 from tests.benchmarks.chainmaker import RECENT_BLOCKS, made_chain
 from tests.support.blocks import REGTEST, MinedChain
 
+from drystone.chain.blockfile import Record, read_records
 from drystone.consensus.block import check_block
 from drystone.primitives.block import Block
 
@@ -53,7 +56,23 @@ def test_the_benchmark_chain_is_the_same_every_time() -> None:
     assert first.hash == second.hash and first.encode() == second.encode()
 
 
-def test_blocks_too_low_to_spend_anything_are_told() -> None:
+def test_more_transactions_than_there_is_room_for_are_refused() -> None:
     assert len(list(made_chain(blocks=3, transactions=0))) == 4
-    with pytest.raises(ValueError, match="ask for more"):
-        made_chain(blocks=100, transactions=1)
+    for blocks, transactions in ((100, 1), (101, 7_001), (-1, 0), (200, -1)):
+        with pytest.raises(ValueError, match="have no room"):
+            made_chain(blocks, transactions)
+
+
+def test_the_benchmark_chain_is_kept_in_a_file_of_framed_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chainmaker, "KEPT", tmp_path / "kept")
+    path = chainmaker.bench_chain(blocks=102, transactions=5)
+    records = list(read_records(path.read_bytes(), REGTEST.magic))
+    assert [it.block for it in records if isinstance(it, Record)] == [
+        block.encode() for block in made_chain(blocks=102, transactions=5)
+    ]
+    assert len(records) == 103
+    written = path.stat().st_mtime_ns
+    assert chainmaker.bench_chain(blocks=102, transactions=5).stat().st_mtime_ns == written
+    assert list((tmp_path / "kept").iterdir()) == [path]
