@@ -26,32 +26,20 @@ class CoinsView(Protocol):
         """The coin there, or None if it was spent or never was."""
 
 
-class OlderCoins:
-    """Of a view, the coins made below a height: what a block at that height may find there.
-
-    Whoever has a block and "the coins that it spends", as undo data tell them, may list coins that
-    the block itself makes. They count from where it makes them, not before and not twice.
-    """
-
-    def __init__(self, coins: CoinsView, height: int) -> None:
-        self._coins = coins
-        self._height = height
-
-    def get(self, outpoint: OutPoint, /) -> Coin | None:
-        """The coin there, or None."""
-        coin = self._coins.get(outpoint)
-        return coin if coin is not None and coin.height < self._height else None
-
-
 class CoinsOverlay:
-    """A view as transactions change it one after the other; the view below stays as it is.
+    """A view as a block's transactions change it one after the other; the one below stays as it is.
+
+    height: the block's. Whoever has a block and "the coins that it spends", as undo data tell them,
+    may list coins below that the block itself makes. They count from where it makes them, not
+    before and not twice; so of those below, only coins of lower blocks are seen.
 
     created: coins that are not below. spent: coins that are, and are no more. A coin both made and
     spent here is in neither. Core: CCoinsViewCache.
     """
 
-    def __init__(self, below: CoinsView) -> None:
-        self.below = below
+    def __init__(self, below: CoinsView, height: int) -> None:
+        self._below = below
+        self._height = height
         self.created: dict[OutPoint, Coin] = {}
         self.spent: dict[OutPoint, Coin] = {}
 
@@ -60,21 +48,22 @@ class CoinsOverlay:
         coin = self.created.get(outpoint)
         if coin is not None or outpoint in self.spent:
             return coin
-        return self.below.get(outpoint)
+        coin = self._below.get(outpoint)
+        return coin if coin is not None and coin.height < self._height else None
 
-    def apply(self, tx: Transaction, spent: Sequence[Coin], height: int) -> None:
+    def apply(self, tx: Transaction, spent: Sequence[Coin]) -> None:
         """Take the coins that a transaction spends, put those that it makes. Core: UpdateCoins.
 
         spent: what `get` finds for its inputs, in order; nothing for a coinbase.
         """
-        is_coinbase = tx.is_coinbase
+        created, height, is_coinbase = self.created, self._height, tx.is_coinbase
         if not is_coinbase:
             for txin, coin in zip(tx.vin, spent, strict=True):
-                if self.created.pop(txin.prevout, None) is None:
+                if created.pop(txin.prevout, None) is None:
                     self.spent[txin.prevout] = coin
         for vout, txout in enumerate(tx.vout):
             if not is_unspendable(txout.script_pubkey):
-                self.created[OutPoint(tx.txid, vout)] = Coin(txout, height, is_coinbase)
+                created[OutPoint(tx.txid, vout)] = Coin(txout, height, is_coinbase)
 
     def overwrite(self, tx: Transaction) -> None:
         """Take whatever coins are where a transaction is about to put its own.

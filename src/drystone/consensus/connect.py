@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from drystone.consensus.block import block_invalid, check_block, contextual_check_block
-from drystone.consensus.coins import Coin, CoinsOverlay, CoinsView, OlderCoins
+from drystone.consensus.coins import Coin, CoinsOverlay, CoinsView
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, MissingInputs, TxInvalid, TxPremature
 from drystone.consensus.limits import MAX_BLOCK_SIGOPS_COST
@@ -91,7 +91,8 @@ def connect_block(
     median_time_at: MedianTimeAt,
     params: Params,
     bip34_ancestor: BlockHash | None = None,
-    are_valid: BatchVerifier = verify_one_by_one,
+    are_valid: BatchVerifier | None = verify_one_by_one,
+    coinbases_differ: bool = False,
 ) -> BlockChange:
     """The rules of a block that need coins, and the change that it makes. Core: ConnectBlock.
 
@@ -101,7 +102,9 @@ def connect_block(
     on, and of the block below a coin's where the coin is locked by time.
     bip34_ancestor: the hash of the block below at `params.bip34_height`; None if there is none
     yet, or to have BIP30 checked even where BIP34 makes sure of it. are_valid: whom to ask about
-    all signatures that can wait, at the end.
+    all signatures that can wait, at the end; None to assume that all scripts are valid.
+    coinbases_differ: the caller knows that every coinbase below but genesis' begins with its
+    height, and this one, too: then no transaction can come again, and BIP30 needs no look.
 
     Scripts come last, so that all of a block's can be checked at once. The reference client, too,
     hears of a bad script from another thread, after everything else has been found right.
@@ -110,12 +113,11 @@ def connect_block(
     """
     if block.hash == params.genesis_hash:
         return BlockChange({}, {}, (), 0, 0)  # Core quirk: the first coinbase can't be spent
-    older = OlderCoins(coins, height)
-    view = CoinsOverlay(older)
+    view = CoinsOverlay(coins, height)
     if BlockAt(height, block.hash) in params.bip30_repeats:
         view.overwrite(block.coinbase)
-    elif is_bip30_in_doubt(height, bip34_ancestor, params):
-        check_overwrites_nothing(block, older)
+    elif not coinbases_differ and is_bip30_in_doubt(height, bip34_ancestor, params):
+        check_overwrites_nothing(block, view)
     is_bip68_active = height >= params.csv_height
     previous_median_time = median_time_at(height - 1) if is_bip68_active else 0
     flags = script_flags(params, height, block.hash)
@@ -133,9 +135,10 @@ def connect_block(
                 check_sequence_lock(lock, height, previous_median_time)
         cost += sigop_cost(tx, spent, flags)
         check_sigop_cost(cost)
-        view.apply(tx, spent, height)
+        view.apply(tx, spent)
     check_coinbase_value(block.coinbase, block_subsidy(height, params.halving_interval) + fees)
-    check_scripts(block.vtx[1:], inputs, flags, are_valid)
+    if are_valid is not None:
+        check_scripts(block.vtx[1:], inputs, flags, are_valid)
     return BlockChange(view.created, view.spent, tuple(inputs), fees, cost)
 
 
@@ -151,7 +154,7 @@ def is_bip30_in_doubt(height: int, bip34_ancestor: BlockHash | None, params: Par
     return bip34_ancestor != params.bip34_hash
 
 
-def check_overwrites_nothing(block: Block, older: CoinsView) -> None:
+def check_overwrites_nothing(block: Block, coins: CoinsView) -> None:
     """No transaction makes a coin where an older one is that nobody has spent yet (BIP30).
 
     CVE-2012-1909: the same coinbase once more, and what is built on it, would take the older
@@ -160,7 +163,7 @@ def check_overwrites_nothing(block: Block, older: CoinsView) -> None:
     for tx in block.vtx:
         for vout in range(len(tx.vout)):
             outpoint = OutPoint(tx.txid, vout)
-            if older.get(outpoint) is not None:
+            if coins.get(outpoint) is not None:
                 raise BlockInvalid("bad-txns-BIP30", f"there is a coin at {outpoint}")
 
 

@@ -39,3 +39,7 @@ class BlockMutated(Rejected):
 
 class BlockPremature(Rejected):
     """A block from the future: its time may yet come."""
+
+
+class BlockOrphan(Rejected):
+    """A block or header whose parent isn't known: ask for what lies between."""

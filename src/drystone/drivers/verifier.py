@@ -40,9 +40,9 @@ class Cores:
 
         parts = min(self._threads, max(1, len(checks) // LEAST_PER_THREAD))
         # Each thread begins as soon as its part is packed, while the next is being packed.
-        others = [self._submit(verify, _packed(checks[n::parts])) for n in range(1, parts)]
+        others = [self._submit(verify, pack(checks[n::parts])) for n in range(1, parts)]
         try:
-            is_valid = verify(_packed(checks[0::parts]))
+            is_valid = verify(pack(checks[0::parts]))
         except BaseException:  # Ctrl-C: nobody waits for the rest any more
             cancel.set()
             raise
@@ -71,7 +71,7 @@ class Cores:
         self.close()
 
 
-def _packed(checks: Sequence[SignatureCheck]) -> bytes | None:
-    """The checks as the kernel takes them; None if one of them can't be valid."""
+def pack(checks: Sequence[SignatureCheck]) -> bytes | None:
+    """The checks as the kernel takes them, joined; None if one of them can't be valid."""
     packed = [_PACK[algorithm](*question) for algorithm, *question in checks]
     return None if None in packed else b"".join(filter(None, packed))

@@ -923,7 +923,75 @@ static PyObject *verify(PyObject *self, PyObject *args) {
     return result;
 }
 
-static PyMethodDef methods[] = {{"search", search, METH_VARARGS, search_doc},
+/* ChaCha20 (RFC 8439) of many keys, all with a nonce of zeros and counters from zero: what MuHash
+ * makes numbers of. */
+
+#define QUARTER(a, b, c, d)                                                                       \
+    do {                                                                                          \
+        (a) += (b), (d) = ror((d) ^ (a), 16);                                                     \
+        (c) += (d), (b) = ror((b) ^ (c), 20);                                                     \
+        (a) += (b), (d) = ror((d) ^ (a), 24);                                                     \
+        (c) += (d), (b) = ror((b) ^ (c), 25);                                                     \
+    } while (0)
+
+static void chacha20_block(const uint32_t state[16], unsigned char out[64]) {
+    uint32_t x[16];
+    memcpy(x, state, sizeof x);
+    for (int i = 0; i < 10; i++) {
+        QUARTER(x[0], x[4], x[8], x[12]);
+        QUARTER(x[1], x[5], x[9], x[13]);
+        QUARTER(x[2], x[6], x[10], x[14]);
+        QUARTER(x[3], x[7], x[11], x[15]);
+        QUARTER(x[0], x[5], x[10], x[15]);
+        QUARTER(x[1], x[6], x[11], x[12]);
+        QUARTER(x[2], x[7], x[8], x[13]);
+        QUARTER(x[3], x[4], x[9], x[14]);
+    }
+    for (int i = 0; i < 16; i++) {
+        uint32_t word = x[i] + state[i];
+        for (int n = 0; n < 4; n++) *out++ = (unsigned char)(word >> 8 * n);
+    }
+}
+
+#undef QUARTER
+
+PyDoc_STRVAR(keystreams_doc,
+             "keystreams(keys, blocks) -> bytes\n\n"
+             "Of each key of 32 bytes, so many blocks of 64, one key after the other.");
+static PyObject *keystreams(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer keys = {0};
+    unsigned long long blocks;
+    if (!PyArg_ParseTuple(args, "y*K", &keys, &blocks)) return NULL;
+    PyObject *result = NULL;
+    unsigned long long count = (unsigned long long)keys.len / 32;
+    if (keys.len % 32 || blocks > 1ULL << 32) {
+        PyErr_SetString(PyExc_ValueError, "keystreams: arguments out of range");
+    } else if (count && blocks > (unsigned long long)PY_SSIZE_T_MAX / 64 / count) {
+        PyErr_NoMemory();
+    } else {
+        result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(64 * count * blocks));
+    }
+    if (result != NULL) {
+        unsigned char *out = (unsigned char *)PyBytes_AsString(result);
+        const unsigned char *key = keys.buf;
+        uint32_t state[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+        Py_BEGIN_ALLOW_THREADS
+        for (; count > 0; count--, key += 32) {
+            for (int i = 0; i < 8; i++) state[4 + i] = little_endian(key + 4 * i);
+            for (unsigned long long n = 0; n < blocks; n++, out += 64) {
+                state[12] = (uint32_t)n;
+                chacha20_block(state, out);
+            }
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&keys);
+    return result;
+}
+
+static PyMethodDef methods[] = {{"keystreams", keystreams, METH_VARARGS, keystreams_doc},
+                                {"search", search, METH_VARARGS, search_doc},
                                 {"variants", variants, METH_NOARGS, variants_doc},
                                 {"verify", verify, METH_VARARGS, verify_doc},
                                 {NULL, NULL, 0, NULL}};

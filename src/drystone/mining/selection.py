@@ -77,13 +77,13 @@ def candidates_from_transactions(
     """
     flags = script_flags(params, height, BlockHash(NULL_HASH))
     previous_median_time = median_time_at(height - 1)
-    view = CoinsOverlay(coins)
+    view = CoinsOverlay(coins, height)
     candidates = []
     for tx in transactions:
         spent, fee = check_tx_inputs(tx, view, height, params.coinbase_maturity)
         _check_time_has_come(tx, spent, height, previous_median_time, median_time_at)
         candidates.append(Candidate(tx, fee, sigop_cost(tx, spent, flags)))
-        view.apply(tx, spent, height)
+        view.apply(tx, spent)
     return candidates
 
 

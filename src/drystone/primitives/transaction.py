@@ -137,7 +137,8 @@ class Transaction:
     @property
     def is_coinbase(self) -> bool:
         """Whether it makes new coins: one input that spends nothing. Core: IsCoinBase."""
-        return len(self.vin) == 1 and self.vin[0].prevout.is_null
+        vin = self.vin
+        return len(vin) == 1 and vin[0].prevout.vout == NULL_VOUT and vin[0].prevout.is_null
 
     @property
     def weight(self) -> int:

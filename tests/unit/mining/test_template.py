@@ -51,8 +51,8 @@ def test_a_block_with_transactions_keeps_every_rule_and_takes_their_fees() -> No
         mined_on(chain)
     height = chain.height + 1
     parent = spend(coinbase, [lock], [TxOut(50 * COIN - 1000, other.script_pubkey)])
-    view = CoinsOverlay(chain.coins)
-    view.apply(parent, [coin for _, coin in coinbase], height)
+    view = CoinsOverlay(chain.coins, height)
+    view.apply(parent, [coin for _, coin in coinbase])
     child = spend(list(view.created.items()), [other], [TxOut(50 * COIN - 5000, b"\x51")])
 
     candidates = candidates_from_transactions(

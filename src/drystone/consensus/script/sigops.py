@@ -24,6 +24,8 @@ def count_sigops(script: bytes, *, accurate: bool) -> int:
     accurate: legacy sigops, of scriptSigs and output scripts, are counted without; those in
     redeem scripts and witness scripts with.
     """
+    if not script or is_one_push_of_a_program(script):
+        return 0  # most scripts are one of these
     count = 0
     at, end = 0, len(script)
     previous = opcode = 0xFF
@@ -40,6 +42,11 @@ def count_sigops(script: bytes, *, accurate: bool) -> int:
             else:
                 count += MAX_PUBKEYS_PER_MULTISIG
     return count
+
+
+def is_one_push_of_a_program(script: bytes) -> bool:
+    """Whether a script has the form of today's witness programs, and so pushes and nothing else."""
+    return len(script) in (22, 34) and script[1] + 2 == len(script) and script[0] in (0, _OP_1)
 
 
 def p2sh_sigops(script_sig: bytes, script_pubkey: bytes) -> int:
