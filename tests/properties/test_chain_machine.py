@@ -163,13 +163,17 @@ def badly_signed(at: Place) -> Block:
 def locked_by_height(at: Place) -> Block:
     """By one block too much, or just not."""
     lock_time = at.height - at.pick % 2
-    return at.spending_or_empty(lambda outpoint: replace(at.paying([outpoint]), lock_time=lock_time))
+    return at.spending_or_empty(
+        lambda outpoint: replace(at.paying([outpoint]), lock_time=lock_time)
+    )
 
 
 def locked_by_age(at: Place) -> Block:
     """One transaction whose coin is to be so many blocks old, or so many times 512 seconds."""
     kind = 1 << 22 if at.pick % 2 else 0
-    return at.spending_or_empty(lambda outpoint: at.paying([outpoint], sequence=kind | at.pick // 2))
+    return at.spending_or_empty(
+        lambda outpoint: at.paying([outpoint], sequence=kind | at.pick // 2)
+    )
 
 
 def again_as_a_coinbase_was(at: Place) -> Block:

@@ -106,9 +106,7 @@ class Branches:
         header = BlockHeader(version, parent.hash, bytes(32), time, bits, 0)
         return Block(header, (coinbase, *transactions))
 
-    def on(
-        self, parent: Block, transactions: Sequence[Transaction] = (), **other: object
-    ) -> Block:
+    def on(self, parent: Block, transactions: Sequence[Transaction] = (), **other: object) -> Block:
         """A block that commits to its transactions, solved."""
         draft = self.draft(parent, transactions, **other)  # type: ignore[arg-type]
         return self.add(assembled(with_commitment(draft), self.params))

@@ -113,6 +113,7 @@ def _take_in(
             read_on()
         report.orphans = orphans.count
         yield report
+    yield report  # what lay behind the last new block, too
 
 
 def _nothing() -> None:
