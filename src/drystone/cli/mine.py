@@ -116,10 +116,8 @@ def mine(
             f" {opened.height:,}, {display(opened.tip.hash)}",
             err=True,
         )
-    say(
-        f"next: `drystone chain info --chain {chain_name or LOCAL.name} --datadir {datadir}` tells more",
-        err=True,
-    )
+    which = f"--chain {chain_name or LOCAL.name} --datadir {datadir}"
+    say(f"next: `drystone chain info {which}` tells more", err=True)
     if stop and blocks is not None and count < blocks:
         raise SystemExit(INTERRUPTED_STATUS)
 
