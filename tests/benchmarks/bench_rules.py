@@ -273,7 +273,7 @@ def measure_cores(rounds: int) -> None:
         assert packed is not None and verify_packed(packed)
 
     with SignatureQueue(1) as queue:  # one thread, and this one, which helps while it waits
-        works = {"one": alone, "two": partial(queue, kept.checks)}
+        works: dict[str, Work] = {"one": alone, "two": partial(queue, kept.checks)}
         timed = Timed(works, rounds, time.perf_counter)
     timed.line("a signature of a batch, one thread", "one", len(kept.checks))
     ratio = timed.ratio("one", "two")
