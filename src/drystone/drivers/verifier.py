@@ -91,7 +91,7 @@ class SignatureQueue:
                     self._changed.wait()
                 if self._is_over(until):
                     return
-                count = max(1, len(self._chunks) // (2 * self._count))
+                count = max(1, len(self._chunks) // self._count)
                 taken = [self._chunks.popleft() for _ in range(count)]
             try:
                 are_valid = verify_packed(b"".join([chunk for _, chunk in taken]))
