@@ -29,9 +29,9 @@ class _Batch:
 class SignatureQueue:
     """The Signatures of a chain (see `chain.signatures`), checked by threads; a BatchVerifier, too.
 
-    threads: so many of its own, by default one a core. They start when first needed, and end with `close` or
-    the process. Whoever waits for a verdict helps meanwhile. Without the native module, checks are
-    made one by one.
+    threads: so many of its own, by default one a core. They start when first needed, and end with
+    `close` or the process. Whoever waits for a verdict helps meanwhile. Without the native module,
+    checks are made one by one.
 
     A thread that comes back from checking needs the interpreter's lock, and beside one that runs
     Python it may wait longer for that than a chunk takes. So it takes many chunks at once if many
