@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test lint docs bench fuzz picture clean
+.PHONY: help up test lint docs bench fuzz picture history clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ fuzz: ## let a fuzzer loose on decoders and interpreter (ARGS="--seconds 600")
 picture: ## draw docs/live-view.svg anew, from a run in virtual time
 	@sh tools/bootstrap.sh run
 	.venv/bin/python tools/picture.py
+
+history: ## mine the blocks that `local` begins with anew; they come out the same
+	@sh tools/bootstrap.sh run
+	.venv/bin/python tools/local_history.py
 
 clean: ## remove .venv and everything else that was built, never a tracked file
 	rm -rf .venv build dist site src/*.egg-info src/drystone/kernel/_native*.so

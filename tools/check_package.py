@@ -19,8 +19,11 @@ from pathlib import Path
 CANDIDATES = ("python3", "python3.11", "python3.12", "python3.13", "python3.14")
 PYENV = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
 NATIVE = "drystone/kernel/_native.abi3.so"
+DATA = ("drystone/py.typed", "drystone/drivers/local_history.dat")
 TRY = """
+import drystone.drivers.history
 import drystone.kernel
+drystone.drivers.history.local_history()
 try:
     import drystone.kernel._native
 except ImportError:
@@ -77,8 +80,9 @@ def check_contents(wheel: Path, *, native: bool) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     if "-cp311-abi3-" not in wheel.name:
         raise Wrong(f"{wheel.name}: not tagged cp311-abi3")
-    if "drystone/py.typed" not in names:
-        raise Wrong(f"{wheel.name}: no py.typed, so its types are invisible")
+    for name in DATA:
+        if name not in names:
+            raise Wrong(f"{wheel.name}: no {name}")
     if (NATIVE in names) != native:
         raise Wrong(f"{wheel.name}: {'no' if native else 'a stale'} {NATIVE}")
     strangers = [

@@ -7,9 +7,9 @@ vout    what is left of the reward | further outputs | commitment to all witness
 lock    height - 1
 ```
 
-As the reference client makes it from version 30 on, of which an extra nonce of 0 is the OP_0 at the
-end of the script. Its lock time is over just in this block, and its sequence number makes that
-count: so no two blocks of different heights can have the same coinbase, of however old a chain.
+It is the one that the reference client's `generatetoaddress` makes (versions 30 and 31) when the
+extra nonce is 0, which is the OP_0 at the end of its script. Its lock time is over just in this
+block, and its sequence number makes that count: so no older block can have had the same coinbase.
 """
 
 from collections.abc import Sequence

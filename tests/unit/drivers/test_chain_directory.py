@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.support.stores import (
+from tests.support.kept import (
     NOW,
     PARAMS,
     coins_after,
@@ -273,9 +273,8 @@ def test_coins_are_written_only_once_the_blocks_are_on_disk(
         directory.blocks.load()
         for number, step in enumerate(steps(12)[:4]):
             keep(directory.blocks, step, number)
-        synced = []
-        sync = directory.blocks.sync
-        monkeypatch.setattr(directory.blocks, "sync", lambda: (synced.append(1), sync()))
+        synced: list[int] = []
+        monkeypatch.setattr(directory.blocks, "sync", lambda: synced.append(1))
         write_coins(directory.coins, steps(12)[:4])
         assert synced == [1]
 
@@ -377,7 +376,7 @@ def test_reindexing_takes_blocks_in_any_order_and_passes_over_what_is_none(tmp_p
 IMPORT = """
 import resource, sys
 from pathlib import Path
-from tests.support.stores import NOW, PARAMS, steps
+from tests.support.kept import NOW, PARAMS, steps
 from drystone.chain.chainstate import ChainState
 from drystone.chain.store import StoreError
 from drystone.drivers.store.directory import ChainDirectory

@@ -8,11 +8,11 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from tests.support.stores import (
+from tests.support.kept import (
     PARAMS,
     Kept,
     coins_after,
@@ -74,7 +74,7 @@ def tips() -> dict[bytes | None, int]:
 
 
 def outcome(datadir: Path) -> str:
-    """Read all that is there: what it says, or "right", or "older" if it is right for a lower tip."""
+    """Read all that is there: what is told, or "right", or "older" if it is right so far."""
     try:
         with ChainDirectory.open(datadir, PARAMS, create=False) as directory:
             kept = everything(directory)
@@ -127,11 +127,19 @@ def flipped(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
 
 
+def cut(data: bytes, size: int) -> bytes:
+    return data[:size]
+
+
+def extended(data: bytes, more: bytes) -> bytes:
+    return data + more
+
+
 def test_flipped_bits(whole: Path, tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     for name in files_in(whole):
         for at in positions((whole / name).stat().st_size, 40, seed=at_seed(name)):
-            said = damage(whole, tmp_path, name, lambda data, at=at: flipped(data, at))
+            said = damage(whole, tmp_path, name, partial(flipped, at=at))
             seen[said if said in ("right", "older") else "told"] += 1
             assert said != "older" or name.parent.name == "chainstate", (name, at)
     assert seen["told"] > 100
@@ -142,7 +150,7 @@ def test_cut_files(whole: Path, tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
     for name in files_in(whole):
         for size in positions((whole / name).stat().st_size, 40, seed=at_seed(name)):
-            said = damage(whole, tmp_path, name, lambda data, size=size: data[:size])
+            said = damage(whole, tmp_path, name, partial(cut, size=size))
             seen[said if said in ("right", "older") else "told"] += 1
     assert seen["told"] > 100
 
@@ -159,7 +167,7 @@ def test_missing_files(whole: Path, tmp_path: Path) -> None:
 def test_files_that_are_longer_than_they_were(whole: Path, tmp_path: Path) -> None:
     for name in files_in(whole):
         for more in (b"\0", b"\0" * 100, b"rubbish", os.urandom(5000)):
-            damage(whole, tmp_path, name, lambda data, more=more: data + more)
+            damage(whole, tmp_path, name, partial(extended, more=more))
 
 
 def test_files_of_zeros(whole: Path, tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.stores import CURE, PARAMS, keep, record_of, steps
+from tests.support.kept import CURE, PARAMS, keep, record_of, steps
 
 from drystone.chain.blockfile import Record, read_records
 from drystone.chain.store import StoreError
-from drystone.drivers.store import blocks as blocks_module
 from drystone.drivers.store.blocks import INDEX_NAME, DiskBlocks, Fsync
 from drystone.drivers.store.journal import create_journal
 from drystone.primitives.hashes import display
@@ -208,13 +207,15 @@ def test_a_flipped_bit_gives_the_right_value_or_the_error(
         path.write_bytes(damaged)
         for step in steps(12)[:2]:
             block_hash = step.block.hash
+            line = ""
             try:
                 assert blocks.block(block_hash) == step.block
                 assert blocks.undo(block_hash) == step.undo
             except StoreError as error:
+                line = str(error)
+            if line:
                 told += 1
-                assert display(block_hash) in str(error) and CURE in str(error)
-                assert "\n" not in str(error)
+                assert display(block_hash) in line and CURE in line and "\n" not in line
     assert told == len(whole) - 2 * 8  # all but the frames, which are for others to read
 
 
@@ -223,7 +224,7 @@ def test_a_file_that_gets_shorter_while_it_is_open_is_told(
 ) -> None:
     keep(blocks, steps(12)[0], 0)
     os.truncate(tmp_path / "blk00000.dat", 100)
-    with pytest.raises(StoreError, match="is damaged: .*blk00000.dat ends before offset"):
+    with pytest.raises(StoreError, match=r"is damaged: .*blk00000.dat ends before offset"):
         blocks.block(steps(12)[0].block.hash)
 
 
@@ -269,10 +270,13 @@ def test_wherever_the_disk_is_full_nothing_acknowledged_is_lost(
         blocks.load()
         with monkeypatch.context() as patch:
             full_after(patch, room, cut_fails=cut_fails)
+            line = ""
             try:
                 keep(blocks, steps(12)[1], 1)
             except StoreError as error:
-                assert "No space left on device: free some space" in str(error)
+                line = str(error)
+            if line:
+                assert "No space left on device: free some space" in line
                 with pytest.raises(StoreError, match="No space left"):
                     blocks.commit([record_of(steps(12)[1], 1)])  # it is of no use any more
                 with pytest.raises(StoreError, match="No space left"):
@@ -344,7 +348,7 @@ def test_an_interval_means_that_commits_so_far_apart_wait_for_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr(blocks_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("drystone.drivers.store.blocks.time.monotonic", lambda: now[0])
     blocks = opened(tmp_path, fsync=5.0)
     blocks.load()
     synced = watch_fsync(monkeypatch)
@@ -364,7 +368,7 @@ def watch_fsync(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     fsync = os.fsync
 
     def watched(fd: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name)
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink().name)
         fsync(fd)
 
     monkeypatch.setattr("drystone.drivers.store.files.os.fsync", watched)
@@ -387,6 +391,10 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
             call()
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_more_files_than_may_be_open_are_read_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,9 +403,9 @@ def test_more_files_than_may_be_open_are_read_all_the_same(
     blocks.load()
     for number, step in enumerate(steps(12)):
         keep(blocks, step, number)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for step in (*steps(12), *steps(12)):
         assert blocks.block(step.block.hash) == step.block
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert open_files() <= before
     blocks.sync()
     blocks.close()

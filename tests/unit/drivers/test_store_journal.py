@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.support.stores import CURE, PARAMS, record_of, steps
+from tests.support.kept import CURE, PARAMS, record_of, steps
 
 from drystone.chain.store import BlockRecord, StoreError
 from drystone.consensus.chains import CHAINS
@@ -73,7 +73,7 @@ def test_what_was_appended_is_replayed(tmp_path: Path) -> None:
     hashes = [step.block.hash for step in steps(12)[:6]]
     assert list(index.records.values()) == [record_of(s, n) for n, s in enumerate(steps(12)[:6])]
     assert index.data == dict.fromkeys([*hashes, bytes(32)], PLACE)
-    assert index.undo == {**dict.fromkeys(hashes[::2], PLACE[::-1]), bytes(32): PLACE}
+    assert index.undo == dict.fromkeys(hashes[::2], PLACE[::-1]) | {BlockHash(bytes(32)): PLACE}
     assert index.tip == hashes[-1]
     assert notes == []
 
@@ -148,7 +148,7 @@ def test_a_journal_without_a_whole_header_is_told(tmp_path: Path, size: int) -> 
 def test_a_newer_format_another_chain_and_an_unknown_record_are_told(tmp_path: Path) -> None:
     path = tmp_path / "index.dat"
     create_journal(path, CHAINS["testnet4"])
-    with pytest.raises(ForeignError, match="belongs to another chain than regtest .magic 1c163f28"):
+    with pytest.raises(ForeignError, match=r"another chain than regtest .magic 1c163f28"):
         replayed(path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("drystone.drivers.store.journal.FORMAT", FORMAT + 1)

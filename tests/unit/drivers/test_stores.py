@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.stores import PARAMS, coins_after, keep, record_of, steps, write_coins
+from tests.support.kept import PARAMS, coins_after, keep, record_of, steps, write_coins
 
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.chain.store import BlockRecord, BlockStore, CoinStore, Validity
