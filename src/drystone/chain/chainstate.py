@@ -379,8 +379,7 @@ class ChainState:
             return Outcome(self.tree.get(block.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
         self._recent.put(block)
-        self.tree.add_data(node, len(block.vtx))
-        self._dirty[node] = None
+        self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
         return Outcome(node, is_new=True, error=None)
 
     def _check_in_place(self, block: Block, node: BlockNode) -> None:
