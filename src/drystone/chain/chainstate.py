@@ -289,7 +289,8 @@ class ChainState:
         if node is self.tree.genesis:
             raise ValueError("genesis can't be invalidated")
         with self._step():
-            self._fail(node, INVALIDATED)
+            if node.failure is None:  # a broken rule is worth remembering
+                self._fail(node, INVALIDATED)
             self.tree.reconsider_all()
             return self._activate()
 
