@@ -436,6 +436,8 @@ class ChainState:
         """
         old = self.tip
         fork = fork_of(old, target)
+        if fork is old:
+            target = target.ancestor(min(target.height, old.height + STEP_BLOCKS))
         paper = CoinsChange(self._coins)
         for node in reversed(path_up(fork, old)):
             paper.disconnect(self.block(node.hash), self._blocks.undo(node.hash))
@@ -447,8 +449,6 @@ class ChainState:
                 new = node
                 if len(waiting) > WAITING_BLOCKS:
                     self._settle(waiting.popleft())
-                if fork is old and node.height - old.height >= STEP_BLOCKS:
-                    break
             meanwhile()
             while waiting:
                 self._settle(waiting.popleft())
