@@ -568,7 +568,13 @@ class ChainState:
     def _open(self, coins_tip: BlockHash | None, progress: Progress) -> None:
         """Take up what the stores hold, and bring the coins to the tip."""
         loaded = self._blocks.load()
-        self.tree.restore(loaded.records)
+        try:
+            self.tree.restore(loaded.records)
+        except KeyError as missing:
+            raise StoreError(
+                f"a block builds on {display(missing.args[0])}, which isn't there: these are "
+                "another chain's blocks, or they are damaged: reindex"
+            ) from None
         genesis = self.tree.genesis
         if loaded.tip is None:
             if coins_tip not in (None, genesis.hash):
@@ -621,6 +627,10 @@ class ChainState:
             if done % STEP_BLOCKS == 0 or done == total:
                 self._coins.apply(paper)
                 paper = CoinsChange(self._coins)
+                if self._coins.unwritten > self._flush_changes:
+                    stands_at = node.parent if done <= len(down) else node
+                    assert stands_at is not None  # genesis is never left
+                    self._coins.flush(stands_at.hash)
                 progress(done, total)
         self._unflushed_blocks = total
 

@@ -27,15 +27,14 @@ NOW = REGTEST.genesis.header.time + 100_000_000
 
 def submit(chain: ChainState, *blocks: Block, now: int = NOW) -> list[str | None]:
     """One after the other: why each was refused, if it was."""
-    return [
-        error.reason if (error := chain.submit(block, now=now).error) else None for block in blocks
-    ]
+    errors = [chain.submit(block, now=now).error for block in blocks]
+    return [error.reason if error else None for error in errors]
 
 
 def together(chain: ChainState, blocks: Sequence[Block]) -> list[str | None]:
     """All at once."""
     submission = chain.submit_all(map(Arrival, blocks), now=NOW)
-    return [outcome.error and outcome.error.reason for outcome in submission.outcomes]
+    return [outcome.error.reason if outcome.error else None for outcome in submission.outcomes]
 
 
 def coin_of(tx: Transaction) -> OutPoint:
@@ -264,10 +263,7 @@ def solved_by_kernel(block: Block, params: Params) -> Block:
 
 def local_branches() -> tuple[Branches, list[Block]]:
     branches = Branches(LOCAL)
-    history = [branches.genesis]
-    for block in local_history():
-        history.append(branches.add(block))
-    return branches, history
+    return branches, [branches.genesis, *map(branches.add, local_history())]
 
 
 def test_the_target_of_local_stays_throughout_its_history(shelf: Shelf) -> None:
