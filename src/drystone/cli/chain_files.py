@@ -1,9 +1,11 @@
 """`drystone chain import`, `export`: blocks in files, framed as the reference client's are."""
 
 import json
+import select
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -43,6 +45,7 @@ STANDARD_OUTPUT: Final = Path("/dev/stdout")
 
 _DASH: Final = Path("-")
 _MAGIC_BYTES: Final = 4
+PATIENCE_S: Final = 0.1  # between two looks at whether to stop
 
 
 @click.command("import", context_settings=HELP)
@@ -96,7 +99,7 @@ def import_(
                 if stop:
                     break
                 reports.append(_import(opened, path, orphans, stop))
-                _complain(path, reports[-1])
+                _complain(path, reports[-1], is_over=not stop)
         seconds = time.monotonic() - began
         total = _total(reports, orphans)
         if as_json:
@@ -195,6 +198,8 @@ def _chain_of(paths: list[Path], chain_name: str | None) -> Params:
     for path in paths:
         begins_with = _first_bytes(path)
         params = known.get(begins_with)
+        if chosen is None and not path.is_file():
+            raise UserError(f"{path} is a pipe: name the chain with --chain")
         if chosen is None and params is None:
             raise UserError(
                 f"{path} begins with no known chain's magic: name its chain with --chain, and copy"
@@ -219,10 +224,11 @@ def _first_bytes(path: Path) -> bytes:
 def _import(opened: ChainState, path: Path, orphans: Orphans, stop: Stop) -> ImportReport:
     """Import a file, with a bar that goes by its bytes, as far as the user lets it."""
     last = ImportReport()
-    with _told(path, doing="read"), path.open("rb") as stream:
+    with _told(path, doing="read"), path.open("rb", buffering=0) as stream:
         size = path.stat().st_size if path.is_file() else None
         with progress_bar(path.name, size, "bytes") as advance:
-            records = read_records(stream, opened.params.magic, key=_key_beside(path))
+            source = _Unless(stop, stream)
+            records = read_records(source, opened.params.magic, key=_key_beside(path))
             for report in import_blocks(
                 opened, records, now=system_clock().unix_s, orphans=orphans
             ):
@@ -231,6 +237,21 @@ def _import(opened: ChainState, path: Path, orphans: Orphans, stop: Stop) -> Imp
                 if stop:
                     break
     return last
+
+
+class _Unless:
+    """A file that ends when the user has had enough, be it a pipe that nothing comes from."""
+
+    def __init__(self, stop: Stop, stream: FileIO) -> None:
+        self._stop = stop
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        """What is there, at most so many bytes."""
+        while not self._stop:
+            if select.select([self._stream], [], [], PATIENCE_S)[0]:
+                return self._stream.read(size) or b""
+        return b""
 
 
 def _key_beside(path: Path) -> bytes:
@@ -250,14 +271,16 @@ def _told(path: Path, *, doing: str = "write") -> Iterator[None]:
         raise UserError(f"can't {doing} {path}: {error.strerror or error}{again}") from None
 
 
-def _complain(path: Path, report: ImportReport) -> None:
+def _complain(path: Path, report: ImportReport, *, is_over: bool) -> None:
     """What was no block, or a bad one: to standard error."""
-    for sentence in report.complaints[:MOST_COMPLAINTS]:
+    complaints = report.complaints
+    if not is_over and complaints and complaints[-1].endswith(CUT):
+        complaints = complaints[:-1]  # it was us who cut it
+    for sentence in complaints[:MOST_COMPLAINTS]:
         say(f"{path.name} {sentence}", err=True)
-    if len(report.complaints) > MOST_COMPLAINTS:
-        more = len(report.complaints) - MOST_COMPLAINTS
-        say(f"{path.name}: and {more:,} more like these", err=True)
-    if _is_strange(report):
+    if len(complaints) > MOST_COMPLAINTS:
+        say(f"{path.name}: and {len(complaints) - MOST_COMPLAINTS:,} more like these", err=True)
+    if is_over and _is_strange(report):
         say(
             f"{path.name} has no block of this chain. If it is the reference client's own, copy"
             f" {XOR_FILE} from its folder along with it; or choose another --chain",

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +12,7 @@ from typing import Final
 from drystone.cli.run import is_terminal, say
 
 PATIENCE_S: Final = 0.3  # before a bar appears
+STUCK_S: Final = 3.0  # before a second Ctrl-C counts
 
 
 class Bar:
@@ -91,14 +93,18 @@ class Stop:
     """Whether the user has had enough. A truth value that may change at any time."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked_s: float | None = None
 
     def ask(self) -> None:
-        """Let it be true from now on."""
-        self._asked = True
+        """Let it be true from now on. Raises KeyboardInterrupt if it has been for a while."""
+        now_s = time.monotonic()
+        if self._asked_s is None:
+            self._asked_s = now_s
+        elif now_s >= self._asked_s + STUCK_S:
+            raise KeyboardInterrupt
 
     def __bool__(self) -> bool:
-        return self._asked
+        return self._asked_s is not None
 
 
 @contextmanager
@@ -107,6 +113,8 @@ def heeding_ctrl_c() -> Iterator[Stop]:
 
     So no block is half taken in, and what was done is told. Further ones change nothing, to the end
     of the process, which is near: impatience must cost neither the summary nor the exit status.
+    Only where a step takes longer than STUCK_S, another one ends it like a crash; nothing that was
+    acknowledged is lost by that either.
     """
     stop = Stop()
 

@@ -7,7 +7,6 @@ terminal, its last column gets lines of its own.
 import datetime
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 from typing import Final
 
 from drystone.chain.chainstate import ChainState
@@ -41,7 +40,7 @@ def table_lines(
         yield from lines
         return
     narrow = _rendered(headings[:-1], [row[:-1] for row in rows])
-    for line, row in zip_longest(narrow, ((headings[-1],), *rows)):
+    for line, row in zip(narrow, (headings, *rows), strict=True):
         yield line
         if row[-1]:
             yield f"    {row[-1]}"
