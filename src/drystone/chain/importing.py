@@ -7,7 +7,7 @@ from typing import Final
 
 from drystone.chain.blockfile import Record, Skipped
 from drystone.chain.chainstate import Arrival, ChainState
-from drystone.consensus.errors import BlockOrphan, Rejected
+from drystone.consensus.errors import BlockInvalid, BlockOrphan, Rejected
 from drystone.primitives.block import HEADER_BYTES, Block
 from drystone.primitives.codec import DecodeError
 from drystone.primitives.hashes import BlockHash, display, sha256d
@@ -43,10 +43,17 @@ class ImportReport:
 
 
 class Orphans:
-    """Blocks that wait for their parents, up to so many: all files of an import share them."""
+    """Blocks that wait for their parents: all files of an import share them.
 
-    def __init__(self) -> None:
+    most, most_bytes: there is no room for more. are_bad: blocks that were refused for good; whatever
+    builds on them need not wait.
+    """
+
+    def __init__(self, most: int = MOST_ORPHANS, most_bytes: int = MOST_ORPHAN_BYTES) -> None:
         self.count = 0
+        self.are_bad: set[BlockHash] = set()
+        self._most = most
+        self._most_bytes = most_bytes
         self._size = 0  # bytes
         self._by_parent: dict[BlockHash, list[Arrival]] = {}
         self._hashes: set[BlockHash] = set()
@@ -57,7 +64,7 @@ class Orphans:
         if block.hash in self._hashes:
             return True
         size = block.total_size
-        if self.count >= MOST_ORPHANS or self._size + size > MOST_ORPHAN_BYTES:
+        if self.count >= self._most or self._size + size > self._most_bytes:
             return False
         self.count += 1
         self._size += size
@@ -92,7 +99,7 @@ def import_blocks(
     """
     report = ImportReport()
     arrivals = _arrivals(chain, records, report)
-    yield from _take_in(chain, arrivals, report, now, orphans or Orphans())
+    yield from _take_in(chain, arrivals, report, now, Orphans() if orphans is None else orphans)
 
 
 def take_in_unrecorded(chain: ChainState, *, now: int) -> Iterator[ImportReport]:
@@ -140,11 +147,17 @@ def _take_in(
             submission = chain.submit_all(batch, now=now, meanwhile=batches.read_on)
             followers: list[Arrival] = []
             for arrival, outcome in zip(batch, submission.outcomes, strict=True):
-                if isinstance(outcome.error, BlockOrphan) and orphans.put(arrival):
-                    continue
-                _book(report, arrival.block, outcome.is_new, outcome.error)
-                if outcome.node is not None:
-                    followers += orphans.take(outcome.node.hash)
+                block, error = arrival.block, outcome.error
+                if isinstance(error, BlockOrphan):
+                    if block.header.prev_hash in orphans.are_bad:
+                        error = BlockInvalid("bad-prevblk", "builds on a block that is refused")
+                    elif orphans.put(arrival):
+                        continue
+                if isinstance(error, BlockInvalid):
+                    orphans.are_bad.add(block.hash)
+                _book(report, block, outcome.is_new, error)
+                if outcome.node is not None or isinstance(error, BlockInvalid):
+                    followers += orphans.take(block.hash)
             batch = followers
         report.orphans = orphans.count
         yield report
