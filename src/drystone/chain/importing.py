@@ -45,8 +45,8 @@ class ImportReport:
 class Orphans:
     """Blocks that wait for their parents: all files of an import share them.
 
-    most, most_bytes: there is no room for more. are_bad: blocks that were refused for good; whatever
-    builds on them need not wait.
+    most, most_bytes: there is no room for more. are_bad: blocks that were refused for good;
+    whatever builds on them need not wait.
     """
 
     def __init__(self, most: int = MOST_ORPHANS, most_bytes: int = MOST_ORPHAN_BYTES) -> None:
@@ -109,6 +109,7 @@ def take_in_unrecorded(chain: ChainState, *, now: int) -> Iterator[ImportReport]
     """
     report = ImportReport()
     yield from _take_in(chain, map(Arrival, chain.unrecorded), report, now, Orphans())
+    chain.took_in_unrecorded()
 
 
 def _arrivals(

@@ -160,6 +160,9 @@ class _Passing:
     def load(self) -> Loaded:
         return Loaded((), None, ())
 
+    def took_in_unrecorded(self) -> None:
+        pass
+
     def add_block(self, block: Block, encoded: bytes | None = None) -> None:
         pass
 

@@ -92,7 +92,7 @@ def reindex(datadir: Path, chain_name: str | None) -> None:
     """Make everything but the blocks anew: index, undo data and coins.
 
     For a directory that is damaged. Every rule is checked again. What was marked by hand as
-    invalid is forgotten. If it is broken off, opening the directory goes on with it.
+    invalid is forgotten. If it is broken off, the next command on the directory begins it again.
     """
     datadir = expanded(datadir)
     params = kept_params(datadir, chain_name)

@@ -46,7 +46,10 @@ def opened_with_bar(datadir: Path, params: Params, **how: Any) -> Iterator[Chain
                 if stop:
                     raise click.Abort
         except click.Abort:
-            say("stopped while opening: nothing is lost, and the next opening goes on", err=True)
+            say(
+                "stopped while opening: nothing is lost, and the next command does what is left",
+                err=True,
+            )
             raise
         finally:
             for sentence in notes:
