@@ -1,0 +1,20 @@
+"""The chain as a mempool sees it: it holds none, it is shown one."""
+
+from typing import NamedTuple
+
+from drystone.consensus.coins import CoinsView
+from drystone.consensus.locktime import MedianTimeAt
+
+
+class ChainView(NamedTuple):
+    """The tip that transactions are to be mined on, and the coins there."""
+
+    coins: CoinsView
+    height: int  # of the tip
+    median_time_past: int  # of the tip
+    median_time_at: MedianTimeAt  # for heights up to the tip's
+
+    @property
+    def next_height(self) -> int:
+        """Of the block that transactions are to be in."""
+        return self.height + 1
