@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from drystone.chain.chainstate import ChainState
 from drystone.consensus.coins import CoinsView
 from drystone.consensus.locktime import MedianTimeAt
 
@@ -18,3 +19,9 @@ class ChainView(NamedTuple):
     def next_height(self) -> int:
         """Of the block that transactions are to be in."""
         return self.height + 1
+
+    @classmethod
+    def at_tip(cls, chain: ChainState) -> "ChainView":
+        """A chain as it is now, until its tip moves."""
+        tip = chain.tip
+        return cls(chain.coins, tip.height, tip.median_time_past, tip.median_time_at)

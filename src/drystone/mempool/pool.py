@@ -4,10 +4,11 @@ It holds no chain: each call is shown one. It opens nothing, asks no clock, and 
 so what a caller does about a refusal is the caller's affair.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from drystone.chain.chainstate import ChainState, TipChange
 from drystone.consensus.coins import Coin
 from drystone.consensus.errors import MissingInputs, Rejected
 from drystone.consensus.locktime import UNLOCKED, is_final, is_unlocked, sequence_lock
@@ -17,6 +18,7 @@ from drystone.mempool.acceptance import Acceptance, Terms, TransactionFailed, Ve
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.cluster import Chunk, Cluster
 from drystone.mempool.contents import Contents, Removal, Why
+from drystone.mempool.dump import Dump, Saved
 from drystone.mempool.entry import Entry
 from drystone.mempool.errors import FeeTooLow, PackageRefused, PolicyRefused
 from drystone.mempool.packages import check_child_with_parents, check_well_formed
@@ -86,6 +88,19 @@ class PackageOutcome(NamedTuple):
     error: Rejected | None
     outcomes: dict[Wtxid, Accepted | Refused | Present]
     removed: tuple[Removal, ...] = ()
+
+
+class Restored(NamedTuple):
+    """How many of the transactions that were kept are back.
+
+    trouble: what is wrong with the rest of what was kept, if anything is.
+    """
+
+    accepted: int
+    failed: int
+    expired: int
+    already_there: int
+    trouble: str | None
 
 
 class Mempool:
@@ -182,10 +197,18 @@ class Mempool:
         Core: AcceptToMemoryPool.
         """
         terms = _ALONE if max_feerate is None else Terms(max_feerate=max_feerate)
+        return self._accept(tx, view, now, terms)
+
+    def _accept(
+        self, tx: Transaction, view: ChainView, now: int, terms: Terms, entered: int | None = None
+    ) -> Outcome:
+        """entered: when it first came, if not now."""
         try:
             verdict = self._acceptance(view, now).check(tx, terms)
         except Rejected as error:
             return Refused(tx, error)
+        if entered is not None:
+            verdict.proposals[0].entry.time = entered
         removed = self._apply(verdict)
         removed += self._limit(now)
         if self._contents.get(tx.txid) is None:
@@ -292,7 +315,7 @@ class Mempool:
         view: ChainView,
         now: int,
         *,
-        connected: Sequence[Block],
+        connected: Iterable[Block],
         unconfirmed: Sequence[Transaction] = (),
         is_reorg: bool = False,
     ) -> tuple[Removal, ...]:
@@ -309,6 +332,17 @@ class Mempool:
             removed += self._drop_early(view)
             removed += self._contents.limit(now)
         return tuple(self._forgotten(removed))
+
+    def follow_chain(self, chain: ChainState, change: TipChange, now: int) -> tuple[Removal, ...]:
+        """The same, for a chain whose tip has just moved. now: unix seconds."""
+        nodes = change.connected if len(self) or self._contents.deltas else change.connected[-1:]
+        return self.follow(
+            ChainView.at_tip(chain),
+            now,
+            connected=(chain.block(node.hash) for node in nodes),
+            unconfirmed=change.unconfirmed,
+            is_reorg=bool(change.disconnected),
+        )
 
     def _take_block(self, block: Block, now: int) -> list[Removal]:
         """Remove what a block has, and what is at odds with it. Core: removeForBlock."""
@@ -378,6 +412,40 @@ class Mempool:
             spent.append(coin)
         entry.lock = sequence_lock(entry.tx, spent, view.median_time_at)
         return is_unlocked(entry.lock, view.next_height, view.median_time_past)
+
+    # ------------------------------------------------------------------ keeping
+
+    def dump(self) -> Dump:
+        """What is to be kept over a restart."""
+        saved = [
+            Saved(entry.tx, entry.time, entry.modified_fee - entry.fee)
+            for chunk in self.chunks()
+            for entry in chunk.entries
+        ]
+        deltas = [(txid, delta) for txid, delta in self.deltas.items() if txid not in self]
+        return Dump(saved, deltas, tuple(self.unbroadcast))
+
+    def restore(self, dump: Dump, view: ChainView, now: int) -> Restored:
+        """Let in what was kept, with the times at which it first came. Core: LoadMempool."""
+        accepted = failed = expired = already_there = 0
+        for tx, time, fee_delta in dump.transactions:
+            if fee_delta:
+                self.prioritise(tx.txid, fee_delta)
+            if time <= now - self.policy.expiry_s:
+                expired += 1
+                continue
+            is_there = tx.txid in self
+            outcome = self._accept(tx, view, now, _ALONE, entered=time)
+            if isinstance(outcome, Accepted):
+                accepted += 1
+            elif is_there:
+                already_there += 1
+            else:
+                failed += 1
+        for txid, fee_delta in dump.deltas:
+            self.prioritise(txid, fee_delta)
+        self.unbroadcast.update(dict.fromkeys(t for t in dump.unbroadcast if t in self))
+        return Restored(accepted, failed, expired, already_there, dump.trouble)
 
     # ------------------------------------------------------------------ helpers
 
