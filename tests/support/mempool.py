@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.support.spending import Lock, p2wpkh_lock, spend
-
 from drystone.consensus.chains import REGTEST
 from drystone.consensus.coins import Coin
 from drystone.mempool.chainview import ChainView
@@ -18,6 +16,7 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import NULL_HASH, BlockHash, Txid, Wtxid, display
 from drystone.primitives.script import op_return
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
+from tests.support.spending import Lock, p2wpkh_lock, spend
 
 NOW = 1_600_000_000
 HEIGHT = 200

@@ -420,15 +420,14 @@ def find_conflicts(tx: Transaction, contents: Contents, *, may_replace: bool) ->
 
     Raises PolicyRefused("bip125-replacement-disallowed") if there is somebody, and may not be.
     """
-    found: list[Entry] = []
+    found: dict[Txid, Entry] = {}
     for txin in tx.vin:
         other = contents.spender(txin.prevout)
         if other is not None:
             if not may_replace:
                 raise PolicyRefused("bip125-replacement-disallowed")
-            if other not in found:
-                found.append(other)
-    return found
+            found[other.tx.txid] = other
+    return list(found.values())
 
 
 def check_fee_rate(fee: int, vsize: int, minimum_rate: int, policy: Policy) -> None:

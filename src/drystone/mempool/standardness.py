@@ -34,7 +34,7 @@ from drystone.primitives.script import (
     is_unspendable,
     witness_program,
 )
-from drystone.primitives.transaction import WITNESS_SCALE_FACTOR, Transaction, TxOut
+from drystone.primitives.transaction import WITNESS_SCALE_FACTOR, Transaction, TxIn, TxOut
 
 MIN_STANDARD_VERSION: Final = 1
 MAX_STANDARD_VERSION: Final = 3  # TRUC (BIP431)
@@ -229,7 +229,7 @@ def check_inputs_standard(tx: Transaction, spent: Sequence[Coin]) -> None:
         script = coin.output.script_pubkey
         kind = output_type(script)
         if kind is OutputType.SCRIPTHASH:
-            check_redeem_sigops(tx, spent, index)
+            check_redeem_sigops(tx.vin[index].script_sig, index)
         elif kind is OutputType.NONSTANDARD:
             raise InputsNonstandard("bad-txns-nonstandard-inputs", f"input {index} script unknown")
         elif kind is OutputType.WITNESS_UNKNOWN:
@@ -258,13 +258,13 @@ def check_legacy_sigops(tx: Transaction, spent: Sequence[Coin]) -> None:
             )
 
 
-def check_redeem_sigops(tx: Transaction, spent: Sequence[Coin], index: int) -> None:
+def check_redeem_sigops(script_sig: bytes, index: int) -> None:
     """A P2SH input reveals a script, of 15 signature checks at most. Core: AreInputsStandard.
 
     Raises InputsNonstandard("bad-txns-nonstandard-inputs").
     """
     try:
-        pushed = pushed_by(tx, spent, index)
+        pushed = pushed_by(script_sig)
     except ScriptInvalid as invalid:
         raise InputsNonstandard(
             "bad-txns-nonstandard-inputs",
@@ -282,12 +282,14 @@ def check_redeem_sigops(tx: Transaction, spent: Sequence[Coin], index: int) -> N
         )
 
 
-def pushed_by(tx: Transaction, spent: Sequence[Coin], index: int) -> list[bytes]:
-    """What an input's scriptSig leaves on the stack. Raises ScriptInvalid."""
+def pushed_by(script_sig: bytes) -> list[bytes]:
+    """What a scriptSig that only pushes leaves on the stack. Raises ScriptInvalid."""
     stack: list[bytes] = []
-    checker = InputChecker(SignatureHashes(tx, [coin.output for coin in spent]), index)
-    run(Machine(tx.vin[index].script_sig, stack, Flags.NONE, checker))
+    run(Machine(script_sig, stack, Flags.NONE, _NEVER_ASKED))
     return stack
+
+
+_NEVER_ASKED = InputChecker(SignatureHashes(Transaction(0, (), ()), ()), 0)
 
 
 # ---------------------------------------------------------------------- witnesses
@@ -299,16 +301,16 @@ def check_witness_standard(tx: Transaction, spent: Sequence[Coin]) -> None:
     Raises WitnessMutated("bad-witness-nonstandard").
     """
     for index, (txin, coin) in enumerate(zip(tx.vin, spent, strict=True)):
-        if txin.witness and not _is_witness_standard(tx, spent, index, coin.output.script_pubkey):
+        if txin.witness and not _is_witness_standard(txin, coin.output.script_pubkey):
             raise WitnessMutated("bad-witness-nonstandard", f"input {index}")
 
 
-def _is_witness_standard(tx: Transaction, spent: Sequence[Coin], index: int, script: bytes) -> bool:
+def _is_witness_standard(txin: TxIn, script: bytes) -> bool:
     if script == P2A:
         return False  # anyone may spend it, so anyone could stuff its witness
     in_p2sh = is_p2sh(script)
     if in_p2sh:
-        redeem_script = _redeem_script(tx, spent, index)
+        redeem_script = _redeem_script(txin.script_sig)
         if redeem_script is None:
             return False
         script = redeem_script
@@ -316,7 +318,7 @@ def _is_witness_standard(tx: Transaction, spent: Sequence[Coin], index: int, scr
     if program is None:
         return False
     version, data = program
-    witness = tx.vin[index].witness
+    witness = txin.witness
     if version == 0 and len(data) == 32:
         return _is_p2wsh_standard(witness)
     if version == 1 and len(data) == 32 and not in_p2sh:
@@ -324,9 +326,9 @@ def _is_witness_standard(tx: Transaction, spent: Sequence[Coin], index: int, scr
     return True
 
 
-def _redeem_script(tx: Transaction, spent: Sequence[Coin], index: int) -> bytes | None:
+def _redeem_script(script_sig: bytes) -> bytes | None:
     try:
-        pushed = pushed_by(tx, spent, index)
+        pushed = pushed_by(script_sig)
     except ScriptInvalid:
         return None
     return pushed[-1] if pushed else None
@@ -360,12 +362,12 @@ def spends_witness_program(tx: Transaction, spent: Sequence[Coin]) -> bool:
     So that a script that fails for want of a witness is known for what it is. Core:
     SpendsNonAnchorWitnessProg.
     """
-    for index, coin in enumerate(spent):
+    for txin, coin in zip(tx.vin, spent, strict=True):
         script = coin.output.script_pubkey
         if witness_program(script) is not None and script != P2A:
             return True
         if is_p2sh(script):
-            redeem_script = _redeem_script(tx, spent, index)
+            redeem_script = _redeem_script(txin.script_sig)
             if redeem_script is not None and witness_program(redeem_script) is not None:
                 return True
     return False

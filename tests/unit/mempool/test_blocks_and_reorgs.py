@@ -15,6 +15,7 @@ from drystone.mempool.chainview import ChainView
 from drystone.mempool.contents import Why
 from drystone.mempool.policy import Policy
 from drystone.mempool.pool import Accepted, Mempool
+from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction
 
 
@@ -23,7 +24,7 @@ def place() -> Place:
     return Place()
 
 
-def unmine(place: Place, *transactions: Transaction, blocks: int = 1) -> dict[bytes, Why]:
+def unmine(place: Place, *transactions: Transaction, blocks: int = 1) -> dict[Txid, Why]:
     """Take back the last blocks, which had these; their inputs' coins must be put back before."""
     place.height -= blocks
     for tx in transactions:
@@ -33,7 +34,7 @@ def unmine(place: Place, *transactions: Transaction, blocks: int = 1) -> dict[by
         place.view, place.now, connected=(), unconfirmed=transactions, is_reorg=True
     )
     check_pool(place)
-    return dict(gone(removed))
+    return gone(removed)
 
 
 # ---------------------------------------------------------------------- blocks

@@ -109,5 +109,5 @@ def test_children_are_kept_after_their_parents() -> None:
     place = Place()
     parent = place.pay(fee=500)
     place.let_in(parent, place.pay(owned(parent), fee=50_000))
-    assert [saved.tx for saved in place.pool.dump().transactions][0] == parent
+    assert next(saved.tx for saved in place.pool.dump().transactions) == parent
     assert isinstance(place.pool, Mempool)
