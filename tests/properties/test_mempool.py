@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.mempool import Place, check_pool
 from tests.support.mempool_play import ANYONE, POLICY, coin_of, is_better, played
 
-from drystone.mempool.diagram import Point, improves
+from drystone.mempool.diagram import Point, diagram, differences, improves, rough_diagram
 from drystone.primitives.transaction import Transaction, TxIn, TxOut
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +130,21 @@ def diagrams(draw: st.DrawFn) -> list[Point]:
     for weight, fee in chunks:
         points.append(Point(points[-1].weight + weight, points[-1].fee + fee))
     return points
+
+
+@given(families(), st.data())
+def test_a_rough_diagram_is_nowhere_above_the_true_one(
+    families: list[tuple[list[int], int]], data: st.DataObject
+) -> None:
+    place = Place(POLICY)
+    transactions = related(place, families)
+    place.let_in(*transactions)
+    known = transactions[: data.draw(st.integers(0, len(transactions)))]
+    clusters = list(place.pool.clusters())
+    rough = rough_diagram(clusters, {tx.txid: n for n, tx in enumerate(known)})
+    assert rough[-1] == diagram(clusters)[-1]
+    assert not is_better(rough, diagram(clusters))
+    assert all(ahead <= 0 for ahead in differences(rough, diagram(clusters)))
 
 
 @given(diagrams(), diagrams())
