@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.support.blocks import REGTEST, assembled, with_commitment
 from tests.support.branches import Branches, payment
 from tests.support.naive_chain import Coins, Moved, NaiveChain, Replay, Replays, Taken
-from tests.support.spending import Lock, anyone_lock, p2tr_key_lock, p2wpkh_lock, spend
+from tests.support.spending import anyone_lock, p2tr_key_lock, p2wpkh_lock, spend
 from tests.support.stores import SHELVES, Shelf
 
 from drystone.chain.chainstate import Arrival, ChainState, Submission, TipChange

@@ -26,7 +26,7 @@ from drystone.cli.run import say
 from drystone.consensus.chains import LOCAL
 from drystone.core.errors import UserError
 from drystone.drivers.clock import system_clock
-from drystone.drivers.signatures import SignatureQueue
+from drystone.drivers.verifier import SignatureQueue
 from drystone.primitives.block import HEADER_BYTES
 from drystone.primitives.hashes import BlockHash, display, from_display, sha256d
 
