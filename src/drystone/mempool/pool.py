@@ -106,15 +106,21 @@ class Restored(NamedTuple):
 class Mempool:
     """Transactions that wait for a block, within a policy's limits. Core: CTxMemPool.
 
-    verifier: who checks signatures.
+    verifier: who checks signatures. scripts: a cache to be used instead of one of its own; nodes of
+    one process may share it, whatever their chains.
     """
 
     def __init__(
-        self, params: Params, policy: Policy = DEFAULT, *, verifier: Verifier = INLINE
+        self,
+        params: Params,
+        policy: Policy = DEFAULT,
+        *,
+        verifier: Verifier = INLINE,
+        scripts: ScriptCache | None = None,
     ) -> None:
         self.params = params
         self.policy = policy
-        self.scripts = ScriptCache(verifier)
+        self.scripts = ScriptCache(verifier) if scripts is None else scripts
         self.unbroadcast: dict[Txid, None] = {}  # ours, that no peer is known to have asked for
         self._contents = Contents(policy)
 
