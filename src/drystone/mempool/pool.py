@@ -429,7 +429,7 @@ class Mempool:
             for entry in chunk.entries
         ]
         deltas = [(txid, delta) for txid, delta in self.deltas.items() if txid not in self]
-        return Dump(saved, deltas, tuple(self.unbroadcast))
+        return Dump(tuple(saved), tuple(deltas), tuple(self.unbroadcast))
 
     def restore(self, dump: Dump, view: ChainView, now: int) -> Restored:
         """Let in what was kept, with the times at which it first came. Core: LoadMempool."""
