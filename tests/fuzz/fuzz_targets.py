@@ -36,8 +36,9 @@ from drystone.crypto.ripemd160 import hash160
 from drystone.crypto.secp256k1 import tap_tweak, tweak_public_key, x_only_public_key
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.dump import read_dump
+from drystone.mempool.outcomes import Accepted
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Mempool
+from drystone.mempool.pool import Mempool
 from drystone.mempool.script_cache import ScriptCache
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
 from drystone.primitives.codec import DecodeError, Malformed, Reader
