@@ -162,6 +162,7 @@ class ChainState:
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
         self._trouble: str | None = None
+        self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
 
     # ------------------------------------------------------------------ looking
@@ -316,6 +317,12 @@ class ChainState:
             return self._activate()
 
     # ------------------------------------------------------------------ keeping
+
+    def took_in_unrecorded(self) -> None:
+        """Let the store know that what it had found unrecorded has been submitted, all of it."""
+        with self._step():
+            self.unrecorded = ()
+            self._blocks.took_in_unrecorded()
 
     def flush(self) -> None:
         """Write the coins as they are at the tip, and have all that is written put on disk."""
