@@ -251,7 +251,7 @@ class BlockTree:
             node = self.nodes.get(header.hash)
             if node is None:
                 node = self.add(header, self.nodes[header.prev_hash])
-            node.validity = Validity(record.validity)
+            node.validity = record.validity
             node.tx_count = record.tx_count
             node.sequence = record.sequence
             node.failure = record.failure
