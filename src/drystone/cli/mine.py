@@ -176,5 +176,5 @@ def _line(node: BlockNode) -> str:
         f"  after {span(node.header.time - below.header.time)}"
     )
     if work != before:
-        line += f"  difficulty {before:,} -> {work:,} hashes"
+        line += f"  difficulty {before:,} -> {work:,}"
     return line

@@ -607,9 +607,7 @@ def test_scripts_can_be_assumed_to_be_valid_up_to_a_block(
     assert height("--assume-valid", display(thief.hash)) == 102
     assert height("--assume-valid", display(grown[-1].hash)) == 101
     line = complaint("import", "f", "--assume-valid", NOTHING, "--datadir", "y", cwd=tmp_path)
-    assert (
-        line == f"drystone: --assume-valid {NOTHING}: no such block, here or in the files"
-    )
+    assert line == f"drystone: --assume-valid {NOTHING}: no such block, here or in the files"
     line = complaint("import", "f", "--assume-valid", "12", "--datadir", "x", cwd=tmp_path)
     assert line.startswith("drystone: --assume-valid 12: give a block's hash of 64 hex digits")
 
