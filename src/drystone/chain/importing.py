@@ -12,8 +12,8 @@ from drystone.primitives.block import HEADER_BYTES, Block
 from drystone.primitives.codec import DecodeError
 from drystone.primitives.hashes import BlockHash, display, sha256d
 
-BATCH_BLOCKS: Final = 64
-BATCH_TRANSACTIONS: Final = 1_000
+BATCH_BLOCKS: Final = 128
+BATCH_TRANSACTIONS: Final = 4_000
 PASSED_OVER: Final = 1_000  # known blocks, after which a report is due
 MOST_ORPHANS: Final = 10_000  # blocks that wait for their parents,
 MOST_ORPHAN_BYTES: Final = 128 << 20  # of so many bytes

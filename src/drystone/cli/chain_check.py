@@ -21,7 +21,7 @@ from drystone.cli.progress import heeding_ctrl_c, progress_bar
 from drystone.cli.run import say
 from drystone.cli.tables import tip_line
 from drystone.drivers.clock import system_clock
-from drystone.drivers.signatures import SignatureQueue
+from drystone.drivers.verifier import SignatureQueue
 from drystone.primitives.hashes import display
 
 FAILED_STATUS: Final = 1

@@ -13,9 +13,9 @@ from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
 from drystone.drivers.clock import system_clock
 from drystone.drivers.history import local_history
-from drystone.drivers.signatures import SignatureQueue
 from drystone.drivers.store.blocks import Fsync
 from drystone.drivers.store.directory import ChainDirectory
+from drystone.drivers.verifier import SignatureQueue
 
 Progress = Callable[[str, int, int | None], None]
 """Is told what is being done, and how many blocks of how many are, if that is known.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from tests.support.blocks import REGTEST
 from tests.support.branches import Branches
-from tests.support.kept import framed, spending_chain
+from tests.support.kept_chains import framed, spending_chain
 from tests.support.stores import open_chain
 
 from drystone.chain.blockfile import frame, read_records
@@ -78,7 +78,7 @@ def test_a_report_comes_after_every_batch_always_the_same_object() -> None:
         for report in reports(open_chain(REGTEST), framed(blocks))
     ]
     assert len({number for number, _, _ in seen}) == 1
-    assert [new for _, new, _ in seen] == [64, 128, 192, 192]
+    assert [new for _, new, _ in seen] == [BATCH_BLOCKS * n for n in (1, 2, 3, 3)]
     offsets = [offset for _, _, offset in seen]
     assert offsets == sorted(offsets)
 

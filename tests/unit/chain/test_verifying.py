@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.support.blocks import REGTEST
 from tests.support.branches import Branches, first_coin, payment
-from tests.support.kept import spending_chain
+from tests.support.kept_chains import spending_chain
 from tests.support.stores import MemoryShelf, open_chain
 
 from drystone.chain.chainstate import ChainState

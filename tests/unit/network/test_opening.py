@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from tests.support.blocks import REGTEST
 from tests.support.branches import Branches
-from tests.support.kept import spending_chain
+from tests.support.kept_chains import spending_chain
 
 from drystone.chain.chainstate import ChainState
 from drystone.chain.coins_digest import coins_digest
@@ -110,7 +110,10 @@ def test_reindexing_makes_the_same_chain_and_tells_how_far_it_is(tmp_path: Path)
     def progress(what: str, done: int, total: int | None) -> None:
         told.append((what, done, total))
 
-    with opened_chain(tmp_path, REGTEST, reindex=True, progress=progress) as chain:
+    with (
+        patch("drystone.chain.importing.BATCH_BLOCKS", 64),
+        opened_chain(tmp_path, REGTEST, reindex=True, progress=progress) as chain,
+    ):
         assert chain.height == 100
         assert coins_digest(chain.coins.items()) == digest
     assert told[0] == ("taking in blocks", 64, None)
@@ -141,7 +144,10 @@ def test_coins_that_lag_behind_are_brought_up_to_date_and_told(tmp_path: Path) -
     def progress(what: str, done: int, total: int | None) -> None:
         told.append((what, done, total))
 
-    with opened_chain(tmp_path, REGTEST, progress=progress) as chain:
+    with (
+        patch("drystone.chain.chainstate.STEP_BLOCKS", 64),
+        opened_chain(tmp_path, REGTEST, progress=progress) as chain,
+    ):
         assert (chain.height, chain.tip.hash) == (102, blocks[-1].hash)
         assert len(list(chain.coins.items())) == 102
     assert told == [
