@@ -20,7 +20,7 @@ import pytest
 from tests.support.blocks import REGTEST
 from tests.support.branches import Branches, first_coin, payment
 from tests.support.cli import Outcome, run_main
-from tests.support.kept import framed, keep, spending_chain, tip_of
+from tests.support.kept_chains import framed, keep, spending_chain, tip_of
 from tests.support.processes import PATIENCE_S, command, environment
 from tests.support.terminal import Terminal
 

@@ -16,7 +16,7 @@ from unittest.mock import patch
 import pytest
 from tests.support.blocks import REGTEST
 from tests.support.cli import Outcome, run_main
-from tests.support.kept import tip_of
+from tests.support.kept_chains import tip_of
 from tests.support.processes import PATIENCE_S, Drystone, command, environment, wait_until
 from tests.support.terminal import Terminal
 
