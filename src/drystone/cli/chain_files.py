@@ -19,6 +19,7 @@ from drystone.cli.chain_options import (
     command_here,
     datadir_option,
     expanded,
+    fsync_option,
     imported_chain_option,
     json_option,
     kept_chain_option,
@@ -34,6 +35,7 @@ from drystone.consensus.chains import CHAINS
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
 from drystone.drivers.clock import system_clock
+from drystone.drivers.store.blocks import Fsync
 from drystone.primitives.block import HEADER_BYTES
 from drystone.primitives.hashes import BlockHash, display, from_display, sha256d
 
@@ -58,6 +60,7 @@ PATIENCE_S: Final = 0.1  # between two looks at whether to stop
 )
 @datadir_option
 @imported_chain_option
+@fsync_option
 @click.option(
     "--assume-valid",
     metavar="HASH|all",
@@ -68,6 +71,7 @@ def import_(
     files: tuple[Path, ...],
     datadir: Path,
     chain_name: str | None,
+    fsync: Fsync,
     assume_valid: str | None,
     *,
     as_json: bool,
@@ -92,7 +96,7 @@ def import_(
     began = time.monotonic()
     reports: list[ImportReport] = []
     orphans = Orphans()
-    with opened_with_bar(datadir, params, are_scripts_assumed=is_assumed) as opened:
+    with opened_with_bar(datadir, params, fsync=fsync, are_scripts_assumed=is_assumed) as opened:
         is_assumed.look_at(opened)
         with heeding_ctrl_c() as stop:
             for path in paths:

@@ -156,6 +156,18 @@ def test_mining_after_an_invalidation_makes_a_branch(tmp_path: Path) -> None:
     assert [(tip["height"], tip["status"]) for tip in tips] == [(5, "active"), (5, "invalid")]
 
 
+@pytest.mark.parametrize(
+    ("when", "wanted"), [("flush", "flush"), ("always", "always"), ("2.5", 2.5), ("0", 0.0)]
+)
+def test_when_the_disk_must_have_it_can_be_chosen(
+    tmp_path: Path, when: str, wanted: object
+) -> None:
+    with patch("drystone.cli.opening.opened_chain", wraps=opened_chain) as opened:
+        assert mine("--blocks", 1, "--fsync", when, cwd=tmp_path).status == 0
+    assert opened.call_args.kwargs["fsync"] == wanted
+    assert tip_of(tmp_path / "kept")[0] == 1
+
+
 def test_a_chain_file_makes_a_chain_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "shop.toml").write_text(
         """
@@ -201,6 +213,9 @@ retargeting = false
         (("--blocks", "many"), "drystone mine: Invalid value for '--blocks': "),
         (("--hashrate", "0"), "drystone mine: Invalid value for '--hashrate': "),
         (("--threads", "0"), "drystone mine: Invalid value for '--threads': "),
+        (("--fsync", "never"), "drystone mine: Invalid value for '--fsync': 'never' is neither "),
+        (("--fsync", "-1"), "drystone mine: Invalid value for '--fsync': "),
+        (("--fsync", "nan"), "drystone mine: Invalid value for '--fsync': "),
         (("--datadir", "file"), "drystone mine: Invalid value for '--datadir' (env var: "),
         (("--datadir", "file/in"), "drystone: can't make file/in: Not a directory: choose a --"),
         (("extra",), "drystone mine: Got unexpected extra argument (extra)"),
