@@ -19,6 +19,7 @@ from drystone.cli.chain_options import (
     command_here,
     datadir_option,
     expanded,
+    fsync_option,
     imported_chain_option,
     json_option,
     kept_chain_option,
@@ -34,6 +35,7 @@ from drystone.consensus.chains import CHAINS
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
 from drystone.drivers.clock import system_clock
+from drystone.drivers.store.blocks import Fsync
 from drystone.primitives.block import HEADER_BYTES
 from drystone.primitives.hashes import BlockHash, display, from_display, sha256d
 
@@ -58,6 +60,7 @@ PATIENCE_S: Final = 0.1  # between two looks at whether to stop
 )
 @datadir_option
 @imported_chain_option
+@fsync_option
 @click.option(
     "--assume-valid",
     metavar="HASH|all",
@@ -68,6 +71,7 @@ def import_(
     files: tuple[Path, ...],
     datadir: Path,
     chain_name: str | None,
+    fsync: Fsync,
     assume_valid: str | None,
     *,
     as_json: bool,
@@ -87,13 +91,13 @@ def import_(
     paths = [STANDARD_INPUT if file == _DASH else file for file in files]
     params = _chain_of(paths, chain_name)
     datadir = expanded(datadir)
-    is_assumed = _Assumed(assume_valid)
     say(f"drystone chain import: {params.name} in {datadir}; Ctrl-C ends it", err=True)
+    is_assumed = _Assumed(assume_valid, paths, params.magic)
     began = time.monotonic()
     reports: list[ImportReport] = []
     orphans = Orphans()
-    with opened_with_bar(datadir, params, are_scripts_assumed=is_assumed) as opened:
-        is_assumed.chain = opened
+    with opened_with_bar(datadir, params, fsync=fsync, are_scripts_assumed=is_assumed) as opened:
+        is_assumed.look_at(opened)
         with heeding_ctrl_c() as stop:
             for path in paths:
                 if stop:
@@ -167,25 +171,57 @@ def export(file: Path, datadir: Path, chain_name: str | None, first: int, last: 
 
 
 class _Assumed:
-    """Which blocks' scripts are taken to be valid: all, or a block's and those below it."""
+    """Which blocks' scripts are taken to be valid: all, or a block's and those below it.
 
-    def __init__(self, assume_valid: str | None) -> None:
-        self.chain: ChainState | None = None
+    A block comes long after those below it, so the files' headers are read first.
+    """
+
+    def __init__(self, assume_valid: str | None, paths: list[Path], magic: bytes) -> None:
         self._all = assume_valid == "all"
-        self._hash: BlockHash | None = None
-        if assume_valid is not None and not self._all:
-            try:
-                self._hash = BlockHash(from_display(assume_valid))
-            except ValueError:
-                raise UserError(
-                    f"--assume-valid {assume_valid}: give a block's hash of 64 hex digits, or all"
-                ) from None
+        self._hashes: set[BlockHash] = set()  # in the files, from the block down
+        self._base: BlockHash | None = None  # the first that is not in them
+        self._chain: ChainState | None = None
+        if assume_valid is None or self._all:
+            return
+        try:
+            self._base = BlockHash(from_display(assume_valid))
+        except ValueError:
+            raise UserError(
+                f"--assume-valid {assume_valid}: give a block's hash of 64 hex digits, or all"
+            ) from None
+        below: dict[BlockHash, BlockHash] = {}
+        for path in paths:
+            below.update(_headers_in(path, magic))
+        while self._base in below:
+            self._hashes.add(self._base)
+            self._base = below.pop(self._base)
+
+    def look_at(self, chain: ChainState) -> None:
+        """The chain that the blocks go to. Raises UserError if nobody knows the block."""
+        self._chain = chain
+        if self._base is not None and not self._hashes and chain.tree.get(self._base) is None:
+            raise UserError(
+                f"--assume-valid {display(self._base)}: no such block, here or in the files"
+            )
 
     def __call__(self, node: BlockNode) -> bool:
-        if self._all or self._hash is None or self.chain is None:
-            return self._all
-        above = self.chain.tree.get(self._hash)
+        if self._all or node.hash in self._hashes:
+            return True
+        if self._base is None or self._chain is None:
+            return False
+        above = self._chain.tree.get(self._base)
         return above is not None and above.descends_from(node)
+
+
+def _headers_in(path: Path, magic: bytes) -> Iterator[tuple[BlockHash, BlockHash]]:
+    """Each block of a file, and the one below it."""
+    if not path.is_file():
+        raise UserError(f"{path} is a pipe: --assume-valid with a hash wants files")
+    with _told(path, doing="read"), path.open("rb") as stream:
+        for record in read_records(stream, magic, key=_key_beside(path)):
+            if isinstance(record, Record):
+                header = record.block[:HEADER_BYTES]
+                yield BlockHash(sha256d(header)), BlockHash(header[4:36])
 
 
 def _chain_of(paths: list[Path], chain_name: str | None) -> Params:

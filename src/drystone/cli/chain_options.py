@@ -1,5 +1,6 @@
 """Which chain a command is about, and in which directory it is kept."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from shlex import quote
@@ -12,6 +13,7 @@ from drystone.consensus.chainfile import ChainFileError, read_chain
 from drystone.consensus.chains import CHAINS, LOCAL
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
+from drystone.drivers.store.blocks import Fsync
 from drystone.drivers.store.directory import chain_folder
 
 VARIABLE: Final = "DRYSTONE_DATADIR"
@@ -29,6 +31,31 @@ datadir_option = click.option(
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+
+
+def _fsync(_context: click.Context, _param: click.Parameter, when: str) -> Fsync:
+    """What `--fsync` says, for the store."""
+    if when == "flush" or when == "always":
+        return when
+    try:
+        seconds = float(when)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise click.BadParameter(f"{when!r} is neither flush nor always nor a number of seconds.")
+    return seconds
+
+
+fsync_option = click.option(
+    "--fsync",
+    metavar="WHEN",
+    default="flush",
+    show_default=True,
+    callback=_fsync,
+    help="When the disk itself must have what came: at each flush of the coins (every 2,000 blocks"
+    " or so, and at the end), always, or every so many seconds. It counts only where the power"
+    " fails.",
+)
 
 
 def _chain_option(default: str) -> Callable[[click.decorators.FC], click.decorators.FC]:

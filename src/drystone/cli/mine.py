@@ -16,6 +16,7 @@ from drystone.cli.chain_options import (
     command_here,
     datadir_option,
     expanded,
+    fsync_option,
     mined_chain_option,
     params_of,
 )
@@ -30,6 +31,7 @@ from drystone.consensus.pow import block_work
 from drystone.core.errors import UserError
 from drystone.crypto.address import AddressError, address_from_script, script_from_address
 from drystone.drivers.miner import Miner
+from drystone.drivers.store.blocks import Fsync
 from drystone.mining.accounts import account
 from drystone.mining.budget import Budget
 from drystone.mining.rates import default_hashes_per_s
@@ -64,6 +66,7 @@ class _SystemDice:
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 @datadir_option
 @mined_chain_option
+@fsync_option
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each block, a line each.")
 def mine(
     blocks: int | None,
@@ -71,6 +74,7 @@ def mine(
     hashrate: int | None,
     datadir: Path,
     chain_name: str | None,
+    fsync: Fsync,
     *,
     threads: int,
     as_json: bool,
@@ -101,7 +105,7 @@ def mine(
     )
     warn_if_slow()
     began = time.monotonic()
-    with opened_with_bar(datadir, params) as opened:
+    with opened_with_bar(datadir, params, fsync=fsync) as opened:
         start = opened.height
         say(tip_line(opened), err=True)
         for line in _what_to_expect(opened, script, hashrate):
@@ -176,5 +180,5 @@ def _line(node: BlockNode) -> str:
         f"  after {span(node.header.time - below.header.time)}"
     )
     if work != before:
-        line += f"  difficulty {before:,} -> {work:,} hashes"
+        line += f"  difficulty {before:,} -> {work:,}"
     return line

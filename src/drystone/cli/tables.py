@@ -56,7 +56,7 @@ def _rendered(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[st
         table.add_column(heading, justify="right" if heading in ("amount", "fee") else "left")
     for row in rows:
         table.add_row(*row)
-    console = Console(width=10_000, color_system=None)
+    console = Console(width=10_000, color_system=None, markup=False)
     lines = console.render_lines(table)
     return ["".join(segment.text for segment in line).rstrip() for line in lines]
 
