@@ -1,4 +1,4 @@
-"""A real process that keeps a chain on disk is killed at random instants; see `make kill`."""
+"""A process that keeps a chain on disk is killed, at random instants. `make kill` does more."""
 
 import subprocess
 import sys
