@@ -120,7 +120,8 @@ class DiskCoins:
             delete(txid + vout.to_bytes(4, "little"))
         for (txid, vout), coin in created:
             key = txid + vout.to_bytes(4, "little")
-            put(key, _sealed(key, encode_coin(coin)))
+            value = encode_coin(coin)
+            put(key, value + crc32(value, crc32(key)).to_bytes(4, "little"))
         mark = self.checkpoint()
         if not len(batch) and (tip, mark) == (self._tip, self.mark):
             return
