@@ -1,10 +1,10 @@
 """Every message of the protocol, and the way from a payload to one of them."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from drystone.p2p.messages.addresses import Addr, AddrV2, GetAddr, PeerAddress
-from drystone.p2p.messages.base import Kind, Message, Oversized
+from drystone.p2p.messages.base import Message, Oversized
 from drystone.p2p.messages.blocks import (
     BlockMessage,
     GetBlocks,
@@ -67,7 +67,6 @@ __all__ = [
     "Headers",
     "Inv",
     "Inventory",
-    "Kind",
     "Mempool",
     "MerkleBlock",
     "Message",
@@ -88,7 +87,7 @@ __all__ = [
     "decode_message",
 ]
 
-MESSAGES: Final[dict[str, Kind]] = {
+MESSAGES: Final[dict[str, type[Any]]] = {
     kind.command: kind
     for kind in (
         *(Version, Verack, WtxidRelay, SendAddrV2, SendHeaders, SendCmpct, FeeFilter, Ping, Pong),
@@ -121,4 +120,5 @@ def decode_message(command: str, payload: bytes) -> Message:
     kind = MESSAGES.get(command)
     if kind is None:
         return Unknown(command, payload)
-    return kind.decode(Reader(payload))
+    message: Message = kind.decode(Reader(payload))
+    return message

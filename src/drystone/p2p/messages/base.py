@@ -8,7 +8,10 @@ from drystone.primitives.transaction import Transaction
 
 
 class Message(Protocol):
-    """A value that travels between peers."""
+    """A value that travels between peers. Its class has `decode`, which undoes `encode`.
+
+    Bytes after the last field are left unread: whoever sends them may be of a later version.
+    """
 
     @property
     def command(self) -> str:
@@ -16,17 +19,6 @@ class Message(Protocol):
 
     def encode(self) -> bytes:
         """The payload: what follows the frame's header."""
-
-
-class Kind(Protocol):
-    """A class of messages."""
-
-    command: str
-
-    def decode(self, r: Reader) -> Message:
-        """From the payload. Bytes after the last field are left unread: whoever sends them may be
-        of a later version. Raises DecodeError.
-        """
 
 
 class Oversized(Malformed):
