@@ -36,6 +36,7 @@ ADDRESS_BYTES: Final = {
     Network.CJDNS: 16,
 }
 
+_SIZES: Final[dict[int, int]] = {int(network): size for network, size in ADDRESS_BYTES.items()}
 _IPV4_IN_IPV6 = bytes(10) + b"\xff\xff"
 _TORV2_IN_IPV6 = bytes.fromhex("fd87d87eeb43")  # OnionCat
 _INTERNAL_IN_IPV6 = bytes.fromhex("fd6b88c08724")  # the reference client's own marks
@@ -107,7 +108,7 @@ class NetAddress(NamedTuple):
     @property
     def is_valid(self) -> bool:
         """Whether it names a host of a network that we know. Core: IsValid."""
-        if self.network not in ADDRESS_BYTES or not any(self.address):
+        if _SIZES.get(self.network) != len(self.address) or not any(self.address):
             return False
         if self.network == Network.IPV4:
             return self.address != b"\xff" * 4
