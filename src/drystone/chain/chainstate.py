@@ -39,8 +39,8 @@ from drystone.primitives.transaction import OutPoint, Transaction
 
 INVALIDATED: Final = "invalidated-by-hand"  # a failure that is no rule's
 
-STEP_BLOCKS: Final = 64  # a long way up is gone, and committed, in steps of so many
-WAITING_BLOCKS: Final = 16  # whose signatures may be being checked while we read on
+STEP_BLOCKS: Final = 128  # a long way up is gone, and committed, in steps of so many
+WAITING_BLOCKS: Final = 64  # whose signatures may be being checked while we read on
 FLUSH_BLOCKS: Final = 2_000  # coins lag at most so far: opening walks them as far
 FLUSH_CHANGES: Final = 400_000  # and so many of them wait in memory at most
 
@@ -429,7 +429,11 @@ class ChainState:
         return self._change_from(start)
 
     def _move_towards(self, target: BlockNode, meanwhile: Callable[[], None]) -> None:
-        """Move the tip to a better block, or part of the way if it is long; or mark a bad one."""
+        """Move the tip to a better block; or mark a bad one on the way.
+
+        A long way straight up is gone in steps, each a tip for a moment. A reorganisation is one
+        step, however deep: nobody ever sees a tip between the old one and the new one.
+        """
         old = self.tip
         fork = fork_of(old, target)
         paper = CoinsChange(self._coins)
@@ -443,7 +447,7 @@ class ChainState:
                 new = node
                 if len(waiting) > WAITING_BLOCKS:
                     self._settle(waiting.popleft())
-                if node.height - fork.height >= STEP_BLOCKS and node.chainwork > old.chainwork:
+                if fork is old and node.height - old.height >= STEP_BLOCKS:
                     break
             meanwhile()
             while waiting:

@@ -11,8 +11,8 @@ from drystone.primitives.block import HEADER_BYTES, Block
 from drystone.primitives.codec import DecodeError
 from drystone.primitives.hashes import BlockHash, display, sha256d
 
-BATCH_BLOCKS: Final = 64
-BATCH_TRANSACTIONS: Final = 1_000
+BATCH_BLOCKS: Final = 128
+BATCH_TRANSACTIONS: Final = 4_000
 MOST_ORPHANS: Final = 10_000  # blocks that wait for their parents
 MOST_COMPLAINTS: Final = 1_000  # sentences kept; more are only counted
 
@@ -113,6 +113,7 @@ def _take_in(
             read_on()
         report.orphans = orphans.count
         yield report
+    yield report  # what lay behind the last new block, too
 
 
 def _nothing() -> None:

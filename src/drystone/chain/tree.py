@@ -76,6 +76,11 @@ class BlockNode:
         return self.tx_count > 0
 
     @property
+    def was_connected(self) -> bool:
+        """Whether all of it was found valid, once, so that its undo data are there."""
+        return self.validity is Validity.SCRIPTS
+
+    @property
     def median_time_past(self) -> int:
         """The median time of this block and the ten below it (BIP113)."""
         if self._median_time is None:

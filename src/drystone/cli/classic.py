@@ -15,11 +15,10 @@ from drystone.classic.events import Announcement, line_of, notice_of
 from drystone.classic.hello import Hello
 from drystone.classic.node import NONCES_PER_TURN, Node
 from drystone.cli.main import HELP
-from drystone.cli.run import check_kernel, run_until_interrupted, say
+from drystone.cli.run import check_kernel, run_until_interrupted, say, warn_if_slow
 from drystone.cli.summary import summary_lines
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
-from drystone.kernel import native_available
 from drystone.network.classic.board import Board
 from drystone.network.classic.config import Places, read_places
 from drystone.network.classic.live import LiveNode, run_nodes
@@ -100,7 +99,7 @@ def node(port: int, listen_s: float, nonces: int) -> None:
 
     def announce() -> None:
         _introduce("node", port, places)
-        _warn_if_slow()
+        warn_if_slow()
 
     run_until_interrupted(run_nodes([live], apart_s=0), announce=announce)
     say(f"ended at block {core.chain.height}: {core.chain.tip_hash.hex()}", err=True)
@@ -159,7 +158,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
     def announce() -> None:
         say(f"drystone: {_what(places)}", err=True)
         say("Ctrl-C ends it; `drystone classic --help` tells more", err=True)
-        _warn_if_slow()
+        warn_if_slow()
 
     nodes = _bind_all(cores, places, observe, _print_prefixed_trouble)
     began = time.monotonic()
@@ -173,7 +172,7 @@ def _run_with_view(cores: list[Node], places: Places) -> None:
 
     def announce() -> None:
         say(f"drystone: {_what(places)}")
-        _warn_if_slow()
+        warn_if_slow()
 
     board = Board(cores)
     nodes = _bind_all(cores, places, board.observe, board.note_trouble)
@@ -249,15 +248,6 @@ def _introduce(command: str, port: int, places: Places) -> None:
     )
     also = f"in another terminal `drystone classic {command} {others[0]}`; " if others else ""
     say(f"next: {also}Ctrl-C ends this one", err=True)
-
-
-def _warn_if_slow() -> None:
-    if not native_available():
-        say(
-            "mining runs in pure Python, tens of times slower: the native kernel was not"
-            " built; install a C compiler and Python's headers, then install drystone again",
-            err=True,
-        )
 
 
 def _print_lines(_port: int, told: Announcement, _now: Time) -> None:

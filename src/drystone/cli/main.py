@@ -41,6 +41,8 @@ class LazyGroup(click.Group):
     lazy={
         "up": "drystone.cli.classic:up",
         "classic": "drystone.cli.classic:classic",
+        "mine": "drystone.cli.mine:mine",
+        "chain": "drystone.cli.chain:chain",
         "bench": "drystone.cli.bench:bench",
     },
     context_settings=HELP,

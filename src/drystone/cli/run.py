@@ -12,7 +12,7 @@ import click
 
 from drystone.cli.main import forget_output
 from drystone.core.errors import UserError
-from drystone.kernel import VariantUnavailable, chosen_variant
+from drystone.kernel import VariantUnavailable, chosen_variant, native_available
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -69,6 +69,16 @@ def check_kernel() -> str:
         return chosen_variant()
     except VariantUnavailable as error:
         raise UserError(str(error)) from None
+
+
+def warn_if_slow() -> None:
+    """Say, where the native kernel is missing, that mining is slow and how to mend it."""
+    if not native_available():
+        say(
+            "mining runs in pure Python, tens of times slower: the native kernel was not"
+            " built; install a C compiler and Python's headers, then install drystone again",
+            err=True,
+        )
 
 
 def say(line: str, *, err: bool = False) -> None:

@@ -14,7 +14,12 @@ from drystone.consensus.limits import (
     MIN_COINBASE_SCRIPT_BYTES,
 )
 from drystone.consensus.script.flags import Flags
-from drystone.consensus.script.sigops import count_sigops, p2sh_sigops, witness_sigops
+from drystone.consensus.script.sigops import (
+    count_sigops,
+    is_one_push_of_a_program,
+    p2sh_sigops,
+    witness_sigops,
+)
 from drystone.primitives.amount import MAX_MONEY, is_money
 from drystone.primitives.transaction import WITNESS_SCALE_FACTOR, Transaction, TxOut
 
@@ -71,10 +76,11 @@ def check_output_values(tx: Transaction) -> None:
     """
     total = 0
     for txout in tx.vout:
-        check_value_not_negative(txout)
-        check_value_not_too_large(txout)
         total += txout.value
-        check_total_not_too_large(total)
+        if not 0 <= txout.value <= MAX_MONEY or total > MAX_MONEY:  # one comparison for most
+            check_value_not_negative(txout)
+            check_value_not_too_large(txout)
+            check_total_not_too_large(total)
 
 
 def check_value_not_negative(txout: TxOut) -> None:
@@ -146,7 +152,8 @@ def check_tx_inputs(
     spent = find_inputs(tx, coins)
     value_in = 0
     for coin in spent:
-        check_maturity(coin, height, coinbase_maturity)
+        if coin.is_coinbase:
+            check_maturity(coin, height, coinbase_maturity)
         value_in += coin.output.value
         check_input_values(coin, value_in)
     value_out = sum(txout.value for txout in tx.vout)
@@ -215,9 +222,14 @@ def legacy_sigops(tx: Transaction) -> int:
 
     Core: GetLegacySigOpCount.
     """
-    return sum(count_sigops(txin.script_sig, accurate=False) for txin in tx.vin) + sum(
-        count_sigops(txout.script_pubkey, accurate=False) for txout in tx.vout
-    )
+    count = 0
+    for txin in tx.vin:
+        if txin.script_sig:
+            count += count_sigops(txin.script_sig, accurate=False)
+    for txout in tx.vout:
+        if not is_one_push_of_a_program(txout.script_pubkey):  # most are, and cost nothing
+            count += count_sigops(txout.script_pubkey, accurate=False)
+    return count
 
 
 def sigop_cost(tx: Transaction, spent: Sequence[Coin], flags: Flags) -> int:
@@ -227,11 +239,12 @@ def sigop_cost(tx: Transaction, spent: Sequence[Coin], flags: Flags) -> int:
     GetTransactionSigOpCost.
     """
     cost = WITNESS_SCALE_FACTOR * legacy_sigops(tx)
-    if tx.is_coinbase:
+    if not spent:
         return cost
+    has_p2sh = Flags.P2SH in flags
     for txin, coin in zip(tx.vin, spent, strict=True):
         script_pubkey = coin.output.script_pubkey
-        if Flags.P2SH in flags:
+        if has_p2sh and txin.script_sig:
             cost += WITNESS_SCALE_FACTOR * p2sh_sigops(txin.script_sig, script_pubkey)
         cost += witness_sigops(txin.script_sig, script_pubkey, txin.witness, flags)
     return cost

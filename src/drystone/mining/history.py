@@ -16,13 +16,13 @@ is the gap between two periods, which no retarget looks at, however long it is.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from drystone.chain.blockfile import Record, frame, read_records
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.locktime import MEDIAN_TIME_SPAN, median_time_past
 from drystone.mining.accounts import FUNDED, account
 from drystone.mining.search import solve
 from drystone.mining.template import Template, assemble
 from drystone.primitives.block import Block, BlockHeader
-from drystone.primitives.codec import Malformed, Reader, u32
 
 HISTORY_HEIGHT: Final = 119
 
@@ -57,17 +57,11 @@ def mine_history() -> Iterator[Block]:
 
 
 def encode_history(blocks: Iterable[Block]) -> bytes:
-    """Each block after the chain's magic and its length, as the reference client's files are."""
-    encoded = [block.encode() for block in blocks]
-    return b"".join(LOCAL.magic + u32(len(each)) + each for each in encoded)
+    """The file of them, framed as the reference client's are: `drystone.chain.blockfile`."""
+    return b"".join(frame(block.encode(), LOCAL.magic) for block in blocks)
 
 
 def decode_history(data: bytes) -> tuple[Block, ...]:
-    """The blocks back; whether they keep any rule is not looked at. Raises DecodeError."""
-    r = Reader(data)
-    blocks = []
-    while r.left:
-        if r.take(len(LOCAL.magic)) != LOCAL.magic:
-            raise Malformed(f"no block of {LOCAL.name} at offset {r.offset - len(LOCAL.magic)}")
-        blocks.append(Block.from_bytes(r.take(r.u32())))
-    return tuple(blocks)
+    """The blocks in such a file. Raises DecodeError; what is between records is passed over."""
+    records = read_records(data, LOCAL.magic)
+    return tuple(Block.from_bytes(record.block) for record in records if isinstance(record, Record))

@@ -36,6 +36,8 @@ NULL_VOUT: Final = 0xFFFFFFFF
 _MIN_TXIN_BYTES = 41
 _MIN_TXOUT_BYTES = 9
 
+_OUTPOINT = Struct("<32sI")
+_TXOUT_HEAD = Struct("<qB")
 _U32 = Struct("<I")
 _I64 = Struct("<q")
 
@@ -57,7 +59,7 @@ class OutPoint(NamedTuple):
 
     def encode(self) -> bytes:
         """36 bytes."""
-        return self.txid + u32(self.vout)
+        return _OUTPOINT.pack(*self)
 
     @classmethod
     def decode(cls, r: Reader) -> Self:
@@ -79,7 +81,10 @@ class TxOut:
     script_pubkey: bytes
 
     def encode(self) -> bytes:
-        """Nine bytes and the script."""
+        """Eight bytes, the script's size, the script."""
+        size = len(self.script_pubkey)
+        if size < 0xFD:  # nearly all: one call instead of four
+            return _TXOUT_HEAD.pack(self.value, size) + self.script_pubkey
         return i64(self.value) + var_bytes(self.script_pubkey)
 
     @classmethod
@@ -270,7 +275,10 @@ def _decode_outputs(data: bytes, at: int) -> tuple[tuple[TxOut, ...], int]:
         if size >= 0xFD:
             size, script = _size_at(data, at + 8)
         end = script + size
-        outputs.append(TxOut(_i64_at(data, at)[0], data[script:end]))
+        txout: TxOut = _new(TxOut)
+        _set_value(txout, _i64_at(data, at)[0])
+        _set_script_pubkey(txout, data[script:end])
+        outputs.append(txout)
         at = end
     return tuple(outputs), at
 
@@ -292,7 +300,12 @@ def _decode_witnesses(
             stack.append(data[at : at + size])
             at += size
         any_witness = any_witness or count > 0
-        vin.append(TxIn(prevout, script_sig, sequence, tuple(stack)))
+        txin: TxIn = _new(TxIn)
+        _set_prevout(txin, prevout)
+        _set_script_sig(txin, script_sig)
+        _set_sequence(txin, sequence)
+        _set_witness(txin, tuple(stack))
+        vin.append(txin)
     if not any_witness:
         raise Malformed("superfluous witness record")
     return tuple(vin), at
@@ -319,6 +332,14 @@ _new = object.__new__
 _u32_at = _U32.unpack_from
 _i64_at = _I64.unpack_from
 # A frozen class refuses assignment, its slots don't.
+_TXIN_SLOTS: Any = vars(TxIn)
+_set_prevout = _TXIN_SLOTS["prevout"].__set__
+_set_script_sig = _TXIN_SLOTS["script_sig"].__set__
+_set_sequence = _TXIN_SLOTS["sequence"].__set__
+_set_witness = _TXIN_SLOTS["witness"].__set__
+_TXOUT_SLOTS: Any = vars(TxOut)
+_set_value = _TXOUT_SLOTS["value"].__set__
+_set_script_pubkey = _TXOUT_SLOTS["script_pubkey"].__set__
 _SLOTS: Any = vars(Transaction)
 _set_version = _SLOTS["version"].__set__
 _set_vin = _SLOTS["vin"].__set__

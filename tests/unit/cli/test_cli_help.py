@@ -100,7 +100,7 @@ def test_mining_without_the_native_kernel_is_said_once_with_the_way_out(
 ) -> None:
     port = free_udp_ports(1)[0]
     with (
-        patch("drystone.cli.classic.native_available", lambda: native),
+        patch("drystone.cli.run.native_available", lambda: native),
         patch("drystone.cli.classic.run_until_interrupted", interrupt_at_once),
     ):
         outcome = run_main("classic", "node", port, cwd=tmp_path, NODE_PORTS=str(port))

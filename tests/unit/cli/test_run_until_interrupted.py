@@ -110,7 +110,7 @@ def interrupted_at_once() -> Iterator[None]:
     def warn() -> None:
         signal.raise_signal(signal.SIGINT)
 
-    with patch("drystone.cli.classic._warn_if_slow", warn):
+    with patch("drystone.cli.classic.warn_if_slow", warn):
         yield
 
 

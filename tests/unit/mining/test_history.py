@@ -25,8 +25,6 @@ from drystone.mining.history import (
 )
 from drystone.mining.search import solve
 from drystone.mining.selection import candidates_from_transactions, chunks_from_candidates
-from drystone.primitives.block import Block
-from drystone.primitives.codec import DecodeError
 from drystone.primitives.transaction import OutPoint, TxOut
 
 COIN = 100_000_000
@@ -120,21 +118,6 @@ def test_what_is_written_is_read() -> None:
     blocks = local_history()[:3]
     assert decode_history(encode_history(blocks)) == blocks
     assert decode_history(b"") == ()
-
-
-def test_a_file_cut_anywhere_or_of_another_chain_is_refused() -> None:
-    data = encode_history(local_history()[:2])
-    whole: list[tuple[Block, ...]] = []
-    for end in range(1, len(data)):
-        try:
-            whole.append(decode_history(data[:end]))
-        except DecodeError:
-            continue
-    assert whole == [local_history()[:1]]  # cut between the two
-    with pytest.raises(DecodeError, match="no block of local at offset 0"):
-        decode_history(b"\xfa\xbf\xb5\xda" + data[4:])
-    with pytest.raises(DecodeError):
-        decode_history(data[:4] + b"\xff\xff\xff\xff" + data[8:])
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,6 @@ def count_sigops(script: bytes, *, accurate: bool) -> int:
     accurate: legacy sigops, of scriptSigs and output scripts, are counted without; those in
     redeem scripts and witness scripts with.
     """
-    if not script or is_one_push_of_a_program(script):
-        return 0  # most scripts are one of these
     count = 0
     at, end = 0, len(script)
     previous = opcode = 0xFF

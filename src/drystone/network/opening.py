@@ -1,0 +1,92 @@
+"""Opening a chain that is kept in a directory, with all that belongs to it."""
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.importing import take_in_unrecorded
+from drystone.chain.tree import BlockNode
+from drystone.consensus.chains import LOCAL
+from drystone.consensus.params import Params
+from drystone.drivers.clock import system_clock
+from drystone.drivers.history import local_history
+from drystone.drivers.store.blocks import Fsync
+from drystone.drivers.store.directory import ChainDirectory
+from drystone.drivers.verifier import SignatureQueue
+
+Progress = Callable[[str, int, int], None]
+"""Is told what is being done, and how many blocks of how many are."""
+
+_COLLECT_AFTER: Final = 200_000  # objects; Python's own 700 has it look at every coin all the time
+
+
+def _no_progress(_what: str, _done: int, _total: int) -> None:
+    pass
+
+
+def _never(_node: BlockNode) -> bool:
+    return False
+
+
+@contextmanager
+def opened_chain(
+    datadir: Path,
+    params: Params,
+    *,
+    create: bool = True,
+    reindex: bool = False,
+    fsync: Fsync = "flush",
+    are_scripts_assumed: Callable[[BlockNode], bool] = _never,
+    progress: Progress = _no_progress,
+) -> Iterator[ChainState]:
+    """The chain in a directory, brought up to date; it is closed at the end.
+
+    create: begin a new one if there is none. reindex: make all but the blocks' data anew. fsync:
+    as of ChainDirectory. A new `local` chain begins with its history.
+
+    Raises StoreError.
+    """
+    directory = ChainDirectory.open(datadir, params, create=create, reindex=reindex, fsync=fsync)
+    try:
+        with SignatureQueue() as signatures, calm_collector():
+            chain = ChainState(
+                params,
+                directory.blocks,
+                directory.coins,
+                signatures=signatures,
+                are_scripts_assumed=are_scripts_assumed,
+                progress=lambda done, total: progress("bringing the coins up to date", done, total),
+            )
+            try:
+                _bring_up_to_date(chain, progress)
+                yield chain
+            finally:
+                chain.close()
+    finally:
+        directory.close()
+
+
+def _bring_up_to_date(chain: ChainState, progress: Progress) -> None:
+    now = system_clock().unix_s
+    for report in take_in_unrecorded(chain, now=now):
+        progress("taking in blocks", report.new, report.new)
+    if chain.params == LOCAL and chain.height == 0:
+        chain.submit_all(map(Arrival, local_history()), now=now)
+
+
+@contextmanager
+def calm_collector() -> Iterator[None]:
+    """Let Python's collector of reference cycles look less often.
+
+    Blocks and coins make no cycles, but hundreds of thousands of objects, which it would walk over
+    and over: a fifth of an import's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
