@@ -76,7 +76,8 @@ class V1Transport:
         while not self._broken:
             missing = self._awaited - len(self._partial)
             if end - at < missing:
-                self._partial += data[at:]
+                if at < end:
+                    self._partial += data[at:]
                 break
             piece = data[at : at + missing]
             at += missing
