@@ -35,8 +35,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 
 def _fsync(_context: click.Context, _param: click.Parameter, when: str) -> Fsync:
     """What `--fsync` says, for the store."""
-    if when == "flush" or when == "always":
-        return when
+    if when == "flush":
+        return "flush"
+    if when == "always":
+        return "always"
     try:
         seconds = float(when)
     except ValueError:

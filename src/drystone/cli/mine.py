@@ -74,8 +74,8 @@ def mine(
     hashrate: int | None,
     datadir: Path,
     chain_name: str | None,
-    fsync: Fsync,
     *,
+    fsync: Fsync,
     threads: int,
     as_json: bool,
 ) -> None:
