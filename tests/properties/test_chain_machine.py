@@ -555,6 +555,6 @@ class AnyChainOnDisk(AnyChain):
 
 
 TestAnyChain = AnyChain.TestCase
-TestAnyChain.settings = settings(max_examples=250, stateful_step_count=40)
+TestAnyChain.settings = settings(max_examples=200, stateful_step_count=40)
 TestAnyChainOnDisk = AnyChainOnDisk.TestCase
-TestAnyChainOnDisk.settings = settings(max_examples=40, stateful_step_count=40)
+TestAnyChainOnDisk.settings = settings(max_examples=15, stateful_step_count=30)

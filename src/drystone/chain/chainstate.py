@@ -336,8 +336,10 @@ class ChainState:
                 self.flush()
         finally:
             self._trouble = self._trouble or "it is closed"
-            self._coins.close()
-            self._blocks.close()
+            try:
+                self._coins.close()
+            finally:
+                self._blocks.close()
 
     @contextmanager
     def _step(self) -> Iterator[None]:

@@ -251,7 +251,7 @@ class BlockTree:
             node = self.nodes.get(header.hash)
             if node is None:
                 node = self.add(header, self.nodes[header.prev_hash])
-            node.validity = Validity(record.validity)
+            node.validity = record.validity
             node.tx_count = record.tx_count
             node.sequence = record.sequence
             node.failure = record.failure
@@ -282,23 +282,15 @@ class BlockTree:
             if _can_end_chain(node) and not any(map(_can_end_chain, node.children)):
                 self.candidates[node] = None
 
-    def fail(self, node: BlockNode, reason: str) -> list[BlockNode]:
-        """Mark a block as invalid, and with it all that build on it.
-
-        Returns the nodes that hadn't failed before, itself first.
-        """
+    def fail(self, node: BlockNode, reason: str) -> None:
+        """Mark a block as invalid, and with it all that build on it."""
         node.failure = reason
-        newly = []
-        for descendant in _with_descendants(node):
-            if descendant.is_failed and descendant is not node:
-                continue  # and so have all that build on it
-            descendant.is_failed = True
-            self.candidates.pop(descendant, None)
-            newly.append(descendant)
+        for one in _with_descendants(node):
+            one.is_failed = True
+            self.candidates.pop(one, None)
         parent = node.parent
         if parent is not None and _can_end_chain(parent):
             self.candidates[parent] = None  # the branch may end there now
-        return newly
 
     def unfail(self, node: BlockNode) -> list[BlockNode]:
         """Take back what was found against a block, all below it and all that build on it.

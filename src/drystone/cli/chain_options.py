@@ -35,10 +35,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 
 def _fsync(_context: click.Context, _param: click.Parameter, when: str) -> Fsync:
     """What `--fsync` says, for the store."""
-    if when == "flush":
-        return "flush"
-    if when == "always":
-        return "always"
+    match when:
+        case "flush" | "always":
+            return when
     try:
         seconds = float(when)
     except ValueError:
