@@ -51,6 +51,7 @@ class StreamNetwork(Generic[Name, Address]):
         self.default = default
         self.world = world
         self.max_queued_bytes = max_queued_bytes
+        self.high_water_bytes = min(HIGH_WATER_BYTES, max_queued_bytes)
         self._links: dict[tuple[Name, Name], LinkSettings] = {}
         self._hosts: dict[Name, HostStreams[Name, Address]] = {}
         self._listeners: dict[Address, HostStreams[Name, Address]] = {}
@@ -367,7 +368,7 @@ class _End(Generic[Name, Address]):
         self._sent_bytes += size
         self._put(data, size)
         self._queued_bytes += size + CHUNK_BYTES
-        if self._queued_bytes > HIGH_WATER_BYTES:
+        if self._queued_bytes > self._network.high_water_bytes:
             self._crowd()
 
     def close(self) -> None:
