@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.support.streams import LOOPBACK, PATIENCE_S, TcpNoting, TcpWires
 
+from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.core.streams import (
@@ -27,7 +28,7 @@ from drystone.core.streams import (
 from drystone.drivers import connection as connection_module
 from drystone.drivers import tcp as tcp_module
 from drystone.drivers.connection import INBOX_BYTES, READ_BYTES
-from drystone.drivers.sockets import SocketAddress
+from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
 from drystone.drivers.tcp import TcpNetwork
 
 TOO_MANY = "too many open files; raise the limit (ulimit -n)"
@@ -39,10 +40,14 @@ def play(part: Play, *names: str, network: Callable[[], TcpNetwork] | None = Non
     """Let a part be played on a network, and end the network."""
 
     async def all_of_it() -> TcpWires:
+        failures: list[object] = []  # in callbacks, where nobody else would notice
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
         async with asyncio.timeout(PATIENCE_S):
             async with TcpWires(*(names or "abc"), network=network() if network else None) as net:
                 await part(net)
-            return net
+        assert failures == []
+        return net
 
     return asyncio.run(all_of_it())
 
@@ -700,6 +705,7 @@ def test_too_many_open_files_are_told_in_one_line_and_survived() -> None:
 
 def test_thousands_of_connections_are_carried_and_ended() -> None:
     many = 2000
+    assert raise_open_files_limit(2 * many) is None
 
     async def part(net: TcpWires) -> None:
         for _ in range(many):
@@ -714,3 +720,82 @@ def test_thousands_of_connections_are_carried_and_ended() -> None:
         assert await net["b"].until_ends(many) == [RESET] * many
 
     play(part)
+
+
+# Everything at once.
+
+
+class LiveStorm:
+    """Hosts that dial, talk, hang up and crash at random while links and cuts come and go.
+
+    Each says the numbers from 0 on, two bytes each, to each of its peers.
+    """
+
+    def __init__(self, net: TcpWires, seed: int) -> None:
+        self.net = net
+        self.chance = Stream(seed, "live storm")
+        self.said: dict[tuple[TcpNoting, int], int] = {}
+        self.all_hosts = list(net.hosts.values())
+
+    async def rage(self, deeds: int) -> None:
+        for _ in range(deeds):
+            self.do_something()
+            await asyncio.sleep(self.chance.below(4) / 1000)
+        self.net.network.heal()
+        self.net.network.default = LinkSettings()
+
+    def do_something(self) -> None:
+        names = list(self.net.hosts)
+        name, other = (names[self.chance.below(len(names))] for _ in range(2))
+        host = self.net[name]
+        match self.chance.below(20):
+            case 0 | 1 | 2:
+                host.streams.dial(self.net.addresses[other])
+            case 3:
+                for peer in list(host.there)[:1]:
+                    host.streams.close(peer)
+            case 4:
+                host.streams.crash()
+                self.all_hosts.append(self.net.attach(name))
+            case 5:
+                delay = LinkSettings.in_ms(self.chance.below(20), self.chance.below(20))
+                self.net.network.set_link(name, other, delay)
+            case 6:
+                half = names[: 1 + self.chance.below(len(names) - 1)]
+                self.net.network.partition(half, silent=self.chance.happens(0.5))
+            case 7:
+                self.net.network.heal()
+            case _:
+                for peer in host.there:
+                    said = self.said.get((host, peer), 0)
+                    more = self.chance.below(10_000)
+                    host.streams.send(peer, numbers(said, said + more))
+                    self.said[host, peer] = said + more
+
+    def check(self) -> None:
+        for host in self.all_hosts:
+            for came in host.came.values():
+                assert came == numbers(0, len(came) // 2 + 1)[: len(came)]
+        for host in self.net.hosts.values():
+            assert sorted(host.there) == [c.peer for c in host.streams.connections()]
+
+
+def numbers(first: int, end: int) -> bytes:
+    return b"".join((n % 65536).to_bytes(2, "big") for n in range(first, end))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_bytes_come_in_order_and_each_connection_ends_at_most_once(seed: int) -> None:
+    storms: list[LiveStorm] = []
+
+    async def part(net: TcpWires) -> None:
+        storm = LiveStorm(net, seed)
+        storms.append(storm)
+        await storm.rage(200)
+        await asyncio.sleep(0.1)
+        storm.check()
+
+    play(part, *"abcdef")
+    assert sum(len(came) for host in storms[0].all_hosts for came in host.came.values()) > 10_000
+    reasons = {reason for host in storms[0].all_hosts for reason in host.reasons}
+    assert {CLOSED_HERE, RESET, CUT} <= reasons
