@@ -9,6 +9,7 @@ from drystone.consensus.chains import MAINNET, REGTEST
 from drystone.consensus.coins import Coin
 from drystone.crypto import base58
 from drystone.crypto.address import address_from_script, wif_from_secret
+from drystone.mempool.dump import Dump, Saved
 from drystone.primitives.block import BlockLocator
 from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.opcodes import Op
@@ -73,6 +74,11 @@ def seeds() -> Mapping[str, list[bytes]]:
         "transaction": [tx.encode() for tx in transactions],
         "block": [block.encode() for block in blocks],
         "message_parts": [tree.encode(), BlockLocator((REGTEST.genesis_hash,)).encode()],
+        "mempool": [
+            *(tx.encode() for tx in transactions),
+            source.encode() + payment.encode(),
+            Dump((Saved(source, 1, 2), Saved(payment, 3, 4))).encode(None),
+        ],
         "script": scripts,
         "address": [b"\0" + text.encode() for text in texts if text]
         + [b"\1" + base58.decode(text, 40)[:-4] for text in texts if text and text[0] in "13LK"]

@@ -13,14 +13,6 @@ Whether a block is valid is nobody's business here.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tests.support.blocks import (
-    ANYONE_CAN_SPEND,
-    BLOCK_INTERVAL_S,
-    REGTEST,
-    assembled,
-    with_commitment,
-)
-
 from drystone.consensus.coins import Coin
 from drystone.consensus.locktime import MEDIAN_TIME_SPAN, median_time_past
 from drystone.consensus.params import Params
@@ -30,6 +22,13 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.script import push_int
 from drystone.primitives.transaction import NULL_OUTPOINT, OutPoint, Transaction, TxIn, TxOut
+from tests.support.blocks import (
+    ANYONE_CAN_SPEND,
+    BLOCK_INTERVAL_S,
+    REGTEST,
+    assembled,
+    with_commitment,
+)
 
 
 class Branches:
@@ -115,7 +114,7 @@ class Branches:
         """So many blocks on a block, one on the other."""
         grown: list[Block] = []
         for _ in range(count):
-            parent = self.on(parent, **other)
+            parent = self.on(parent, (), **other)
             grown.append(parent)
         return grown
 

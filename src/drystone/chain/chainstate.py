@@ -39,8 +39,8 @@ from drystone.primitives.transaction import OutPoint, Transaction
 
 INVALIDATED: Final = "invalidated-by-hand"  # a failure that is no rule's
 
-STEP_BLOCKS: Final = 64  # a long way up is gone, and committed, in steps of so many
-WAITING_BLOCKS: Final = 16  # whose signatures may be being checked while we read on
+STEP_BLOCKS: Final = 128  # a long way up is gone, and committed, in steps of so many
+WAITING_BLOCKS: Final = 64  # whose signatures may be being checked while we read on
 FLUSH_BLOCKS: Final = 2_000  # coins lag at most so far: opening walks them as far
 FLUSH_CHANGES: Final = 400_000  # and so many of them wait in memory at most
 
@@ -162,6 +162,7 @@ class ChainState:
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
         self._trouble: str | None = None
+        self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
 
     # ------------------------------------------------------------------ looking
@@ -289,7 +290,8 @@ class ChainState:
         if node is self.tree.genesis:
             raise ValueError("genesis can't be invalidated")
         with self._step():
-            self._fail(node, INVALIDATED)
+            if node.failure is None:  # a broken rule is worth remembering
+                self._fail(node, INVALIDATED)
             self.tree.reconsider_all()
             return self._activate()
 
@@ -316,6 +318,12 @@ class ChainState:
 
     # ------------------------------------------------------------------ keeping
 
+    def took_in_unrecorded(self) -> None:
+        """Let the store know that what it had found unrecorded has been submitted, all of it."""
+        with self._step():
+            self.unrecorded = ()
+            self._blocks.took_in_unrecorded()
+
     def flush(self) -> None:
         """Write the coins as they are at the tip, and have all that is written put on disk."""
         with self._step():
@@ -328,8 +336,10 @@ class ChainState:
                 self.flush()
         finally:
             self._trouble = self._trouble or "it is closed"
-            self._coins.close()
-            self._blocks.close()
+            try:
+                self._coins.close()
+            finally:
+                self._blocks.close()
 
     @contextmanager
     def _step(self) -> Iterator[None]:
@@ -379,8 +389,7 @@ class ChainState:
             return Outcome(self.tree.get(block.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
         self._recent.put(block)
-        self.tree.add_data(node, len(block.vtx))
-        self._dirty[node] = None
+        self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
         return Outcome(node, is_new=True, error=None)
 
     def _check_in_place(self, block: Block, node: BlockNode) -> None:
@@ -429,9 +438,15 @@ class ChainState:
         return self._change_from(start)
 
     def _move_towards(self, target: BlockNode, meanwhile: Callable[[], None]) -> None:
-        """Move the tip to a better block, or part of the way if it is long; or mark a bad one."""
+        """Move the tip to a better block; or mark a bad one on the way.
+
+        A long way straight up is gone in steps, each a tip for a moment. A reorganisation is one
+        step, however deep: nobody ever sees a tip between the old one and the new one.
+        """
         old = self.tip
         fork = fork_of(old, target)
+        if fork is old:
+            target = target.ancestor(min(target.height, old.height + STEP_BLOCKS))
         paper = CoinsChange(self._coins)
         for node in reversed(path_up(fork, old)):
             paper.disconnect(self.block(node.hash), self._blocks.undo(node.hash))
@@ -443,8 +458,6 @@ class ChainState:
                 new = node
                 if len(waiting) > WAITING_BLOCKS:
                     self._settle(waiting.popleft())
-                if node.height - fork.height >= STEP_BLOCKS and node.chainwork > old.chainwork:
-                    break
             meanwhile()
             while waiting:
                 self._settle(waiting.popleft())
@@ -564,7 +577,13 @@ class ChainState:
     def _open(self, coins_tip: BlockHash | None, progress: Progress) -> None:
         """Take up what the stores hold, and bring the coins to the tip."""
         loaded = self._blocks.load()
-        self.tree.restore(loaded.records)
+        try:
+            self.tree.restore(loaded.records)
+        except KeyError as missing:
+            raise StoreError(
+                f"a block builds on {display(missing.args[0])}, which isn't there: these are "
+                "another chain's blocks, or they are damaged: reindex"
+            ) from None
         genesis = self.tree.genesis
         if loaded.tip is None:
             if coins_tip not in (None, genesis.hash):
@@ -617,6 +636,10 @@ class ChainState:
             if done % STEP_BLOCKS == 0 or done == total:
                 self._coins.apply(paper)
                 paper = CoinsChange(self._coins)
+                if self._coins.unwritten > self._flush_changes:
+                    stands_at = node.parent if done <= len(down) else node
+                    assert stands_at is not None  # genesis is never left
+                    self._coins.flush(stands_at.hash)
                 progress(done, total)
         self._unflushed_blocks = total
 

@@ -36,6 +36,8 @@ NULL_VOUT: Final = 0xFFFFFFFF
 _MIN_TXIN_BYTES = 41
 _MIN_TXOUT_BYTES = 9
 
+_OUTPOINT = Struct("<32sI")
+_TXOUT_HEAD = Struct("<qB")
 _U32 = Struct("<I")
 _I64 = Struct("<q")
 
@@ -57,7 +59,7 @@ class OutPoint(NamedTuple):
 
     def encode(self) -> bytes:
         """36 bytes."""
-        return self.txid + u32(self.vout)
+        return _OUTPOINT.pack(*self)
 
     @classmethod
     def decode(cls, r: Reader) -> Self:
@@ -79,7 +81,10 @@ class TxOut:
     script_pubkey: bytes
 
     def encode(self) -> bytes:
-        """Nine bytes and the script."""
+        """Eight bytes, the script's size, the script."""
+        size = len(self.script_pubkey)
+        if size < 0xFD:  # nearly all: one call instead of four
+            return _TXOUT_HEAD.pack(self.value, size) + self.script_pubkey
         return i64(self.value) + var_bytes(self.script_pubkey)
 
     @classmethod

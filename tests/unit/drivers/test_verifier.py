@@ -8,7 +8,7 @@ import pytest
 from drystone.consensus.verifier import Algorithm, SignatureCheck, verify_one_by_one
 from drystone.crypto.secp256k1 import public_key, sign_ecdsa, sign_schnorr, x_only_public_key
 from drystone.drivers import verifier
-from drystone.drivers.verifier import Cores
+from drystone.drivers.verifier import SignatureQueue
 from drystone.kernel import Cancel, native_available
 from drystone.kernel.signatures import CHECK_BYTES, pack_ecdsa, verify_packed
 
@@ -39,27 +39,27 @@ BROKEN = [
 
 
 @pytest.fixture(params=[1, 2, 5])
-def cores(request: pytest.FixtureRequest) -> Iterator[Cores]:
-    with Cores(request.param) as made:
+def queue(request: pytest.FixtureRequest) -> Iterator[SignatureQueue]:
+    with SignatureQueue(request.param) as made:
         yield made
 
 
-def test_valid_signatures_pass_in_batches_of_any_size(cores: Cores) -> None:
+def test_valid_signatures_pass_in_batches_of_any_size(queue: SignatureQueue) -> None:
     for size in (0, 1, 7, 8, 15, 16, 17, 59, 60):
-        assert cores(CHECKS[:size])
+        assert queue(CHECKS[:size])
 
 
 @pytest.mark.parametrize("broken", BROKEN)
 def test_one_bad_signature_fails_its_batch_wherever_it_stands(
-    cores: Cores, broken: SignatureCheck
+    queue: SignatureQueue, broken: SignatureCheck
 ) -> None:
     assert not verify_one_by_one([broken])
     for place in (0, 1, 31, 60):
-        assert not cores([*CHECKS[:place], broken, *CHECKS[place:]])
-    assert cores(CHECKS)  # nothing is left of the failure
+        assert not queue([*CHECKS[:place], broken, *CHECKS[place:]])
+    assert queue(CHECKS)  # nothing is left of the failure
 
 
-def test_a_high_s_is_valid_as_consensus_has_it(cores: Cores) -> None:
+def test_a_high_s_is_valid_as_consensus_has_it(queue: SignatureQueue) -> None:
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     der = CHECKS[0].signature
     at = 4 + der[3]
@@ -68,28 +68,28 @@ def test_a_high_s_is_valid_as_consensus_has_it(cores: Cores) -> None:
     body = b"\2" + bytes([len(r)]) + r + b"\2" + bytes([len(high)]) + high
     malleated = CHECKS[0]._replace(signature=b"\x30" + bytes([len(body)]) + body)
     assert malleated.signature != der
-    assert cores([malleated])
+    assert queue([malleated])
 
 
 def test_without_the_native_module_checks_are_made_one_by_one(
-    cores: Cores, monkeypatch: pytest.MonkeyPatch
+    queue: SignatureQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifier, "native_available", lambda: False)
     monkeypatch.delattr(verifier, "verify_packed")
-    assert cores(CHECKS)
-    assert not cores([*CHECKS, CHECKS[0]._replace(digest=b"\xee" * 32)])
+    assert queue(CHECKS)
+    assert not queue([*CHECKS, CHECKS[0]._replace(digest=b"\xee" * 32)])
 
 
 @native
 def test_threads_start_when_first_needed_and_end_with_close() -> None:
     def workers() -> list[str]:
-        return [t.name for t in threading.enumerate() if t.name.startswith("verify")]
+        return [t.name for t in threading.enumerate() if t.name.startswith("signatures")]
 
-    with Cores(3) as cores:
-        assert cores(CHECKS[:8])
+    with SignatureQueue(3) as queue:
+        assert queue(CHECKS[:8])
         assert workers() == []
-        assert cores(CHECKS)
-        assert 1 <= len(workers()) <= 2
+        assert queue(CHECKS)
+        assert len(workers()) == 3
     assert workers() == []
 
 
