@@ -128,6 +128,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._is_held = True
         self.line.hold()
         self.mind_inbox()
+        self._stop_lingering()
 
     def release(self) -> None:
         """It has healed."""
@@ -189,8 +190,7 @@ class TcpConnection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone; what came before may still be under way."""
         self._transport = None
-        if self._lingering is not None:
-            self._lingering.cancel()
+        self._stop_lingering()
         if self.is_open:
             self.line.put(LOST if isinstance(exc, TimeoutError) else RESET if exc else CLOSED_THERE)
         self.host.lost(self)
@@ -291,3 +291,8 @@ class TcpConnection(asyncio.BufferedProtocol):
         """Give the last bytes time; not while they are held."""
         if not self._is_held and self._transport is not None and self._lingering is None:
             self._lingering = self._loop.call_later(LINGER_S, self.abort, CLOSED_HERE)
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None

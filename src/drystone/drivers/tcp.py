@@ -19,6 +19,7 @@ from drystone.core.streams import (
     DIAL_TIMEOUT_S,
     HIGH_WATER_BYTES,
     MAX_QUEUED_BYTES,
+    NO_ADDRESS,
     NOBODY,
     RESET,
     TIMED_OUT,
@@ -246,9 +247,13 @@ class TcpNetwork:
         except ConnectionRefusedError:
             host.refused(address, NOBODY)
         except OSError as error:
+            reason = error.strerror or str(error)
             if error.errno in OUT_OF_FILES:
-                self.tell(f"can't connect: {reason_of(error)}")
-            host.refused(address, reason_of(error))
+                reason = reason_of(error)
+                self.tell(f"can't connect: {reason}")
+            host.refused(address, reason)
+        except (OverflowError, ValueError):  # a port beyond 65535, a name that is none
+            host.refused(address, NO_ADDRESS)
 
     async def _connect(self, host: "TcpStreams", address: SocketAddress, there: Name) -> None:
         if self.is_cut(host.name, there):

@@ -20,6 +20,7 @@ from drystone.core.streams import (
     CUT,
     HIGH_WATER_BYTES,
     LOST,
+    NO_ADDRESS,
     NOBODY,
     RESET,
     TIMED_OUT,
@@ -131,6 +132,25 @@ def test_no_connection_is_made_with_oneself_where_nobody_listens(
         monkeypatch.setattr("socket.socket", unlucky)
         net["a"].streams.dial(address)
         assert await net["a"].until_ends() == [NOBODY]
+
+    play(part)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        (SocketAddress(LOOPBACK, 70_000), NO_ADDRESS),
+        (SocketAddress("1.2.3\0", 1), NO_ADDRESS),
+        (SocketAddress("255.255.255.255", 1), None),
+        (SocketAddress("224.0.0.1", 1), None),
+        (SocketAddress(LOOPBACK, 0), None),
+    ],
+)
+def test_what_cannot_be_dialled_is_refused(address: SocketAddress, reason: str | None) -> None:
+    async def part(net: TcpWires) -> None:
+        net["a"].streams.dial(address)
+        (told,) = await net["a"].until_ends()
+        assert told == reason or (reason is None and "ports" not in told)
 
     play(part)
 
