@@ -264,7 +264,10 @@ class TcpConnection(asyncio.BufferedProtocol):
             if self.is_open:
                 self._loop.call_soon(self._tell_resumed)
         if self._is_leaving and not self._backlog and not self._transport.is_closing():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # reset by the other side, and we have not read so yet
+                self._transport.abort()
 
     def _tell_paused(self) -> None:
         if self._is_paused and self.is_open:
