@@ -40,6 +40,8 @@ from drystone.mempool.outcomes import Accepted
 from drystone.mempool.policy import Policy
 from drystone.mempool.pool import Mempool
 from drystone.mempool.script_cache import ScriptCache
+from drystone.p2p.framing import V1Transport
+from drystone.p2p.messages import MESSAGES, decode_message
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
 from drystone.primitives.codec import DecodeError, Malformed, Reader
 from drystone.primitives.hashes import Txid
@@ -180,6 +182,18 @@ def _transactions(data: bytes) -> Iterator[Transaction]:
 
 
 # Scripts as bytes.
+
+
+def message(data: bytes) -> None:
+    """The first byte names a command, the others are its payload; all of them are a stream, too."""
+    if data:
+        command = sorted(MESSAGES)[data[0] % len(MESSAGES)]
+        with suppress(DecodeError):
+            decoded = decode_message(command, data[1:])
+            assert decode_message(command, decoded.encode()) == decoded
+    whole, cut = V1Transport(REGTEST.magic), V1Transport(REGTEST.magic)
+    half = len(data) // 2
+    assert whole.receive(data) == cut.receive(data[:half]) + cut.receive(data[half:])
 
 
 def script(data: bytes) -> None:
@@ -377,7 +391,16 @@ class _Feed:
 
 TARGETS: Final[Mapping[str, Target]] = {
     target.__name__: target
-    for target in (transaction, block, message_parts, mempool, script, address, interpreter)
+    for target in (
+        transaction,
+        block,
+        message_parts,
+        message,
+        mempool,
+        script,
+        address,
+        interpreter,
+    )
 }
 
 MAX_BYTES: Final = {
@@ -385,6 +408,7 @@ MAX_BYTES: Final = {
     "block": 1 << 14,
     "message_parts": 1 << 12,
     "mempool": 1 << 13,
+    "message": 1 << 13,
     "script": 1 << 11,
     "address": 200,
     "interpreter": 1 << 12,

@@ -55,9 +55,12 @@ def verify_chain(
     )
     for height in range(1, chain.height + 1):
         node = chain.at(height)
-        problem = _problem_with(chain, again, store, node, now)
+        try:
+            problem = _problem_with(chain, again, store, node, now)
+        except StoreError as error:
+            problem = f"at height {height}, {error}"
         if problem is not None:
-            report.problems.append(f"block {height}, {display(node.hash)}: {problem}")
+            report.problems.append(problem)
             yield report
             return
         report.done = height
@@ -119,21 +122,22 @@ def _pieces(coins: Iterable[tuple[OutPoint, Coin]]) -> Iterator[list[tuple[OutPo
 def _problem_with(
     chain: ChainState, again: ChainState, store: "_Passing", node: BlockNode, now: int
 ) -> str | None:
-    """What is wrong with a stored block, its undo data or its place; None if nothing is."""
-    try:
-        block = chain.stored_block(node.hash)
-        undo = chain.undo(node.hash)
-    except StoreError as error:
-        return str(error)
+    """What is wrong with a stored block, its undo data or its place; None if nothing is.
+
+    Raises StoreError if they can't be read.
+    """
+    which = f"block {node.height}, {display(node.hash)}"
+    block = chain.stored_block(node.hash)
+    undo = chain.undo(node.hash)
     if block.hash != node.hash:
-        return f"the stored block is another, {display(block.hash)}"
+        return f"{which}: the stored block is another, {display(block.hash)}"
     submission = again.submit(block, now=now)
     if submission.error is not None:
-        return f"breaks a rule: {submission.error}"
+        return f"{which} breaks a rule: {submission.error}"
     if again.tip.hash != node.hash:
-        return "doesn't build on the block below"
+        return f"{which} doesn't build on the block below"
     if set(store.last_undo.spent) != set(undo.spent):
-        return "its undo data are not the coins that it spends"
+        return f"{which}: its undo data are not the coins that it spends"
     return None
 
 

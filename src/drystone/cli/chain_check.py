@@ -71,10 +71,10 @@ def verify(datadir: Path, chain_name: str | None, *, as_json: bool) -> None:
             say(problem)
         verdict = "stopped before the end" if not is_over else "all is well"
         say(
-            f"verified {report.done:,} of {report.total:,} blocks, {report.transactions:,}"
-            f" transactions, {report.coins:,} coins: "
-            + ("problems, see above" if report.problems else verdict)
+            f"verified: {report.done:,} of {report.total:,} blocks, {report.transactions:,}"
+            f" transactions, {report.coins:,} coins"
         )
+        say(f"problems: {len(report.problems):,}, see above" if report.problems else verdict)
         if digest:
             say(f"coins digest  {digest}")
     if report.problems:

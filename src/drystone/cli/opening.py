@@ -54,4 +54,8 @@ def opened_with_bar(datadir: Path, params: Params, **how: Any) -> Iterator[Chain
         finally:
             for sentence in notes:
                 say(f"note: {sentence}", err=True)
-        yield opened
+        try:
+            yield opened
+        finally:
+            with heeding_ctrl_c():  # closing ends whole; what was done by then is done
+                opening.close()

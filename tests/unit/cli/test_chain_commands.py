@@ -623,7 +623,8 @@ def test_a_good_chain_is_verified(kept: Path, blocks: list[Block]) -> None:
     )
     digest = told("info", "--coins", kept=kept)["muhash"]
     assert outcome.out == (
-        "verified 102 of 102 blocks, 104 transactions, 102 coins: all is well\n"
+        "verified: 102 of 102 blocks, 104 transactions, 102 coins\n"
+        "all is well\n"
         f"coins digest  {digest}\n"
     )
     assert told("verify", kept=kept) == {
@@ -647,9 +648,12 @@ def test_a_damaged_block_is_found_and_reindexing_goes_on_with_what_is_left(
     path.write_bytes(data)
     outcome = chain("verify", kept=kept)
     assert outcome.status == 1
-    problem, verdict = outcome.out.splitlines()
-    assert problem.startswith(f"block 41, {display(blocks[40].hash)}: ") and "damaged" in problem
-    assert verdict == ("verified 40 of 102 blocks, 40 transactions, 0 coins: problems, see above")
+    problem, *verdict = outcome.out.splitlines()
+    assert problem.startswith(f"at height 41, block {display(blocks[40].hash)} is damaged: ")
+    assert verdict == [
+        "verified: 40 of 102 blocks, 40 transactions, 0 coins",
+        "problems: 1, see above",
+    ]
     assert f"next: `drystone chain reindex --datadir {kept}` makes all but" in outcome.err
     found = json.loads(chain("verify", "--json", kept=kept).out)
     assert (found["blocks"], found["complete"], len(found["problems"])) == (40, True, 1)
@@ -745,7 +749,7 @@ def test_ctrl_c_ends_a_verification(kept: Path) -> None:
         outcome = chain("verify", kept=kept)
     assert (outcome.status, outcome.out) == (
         130,
-        "verified 30 of 102 blocks, 30 transactions, 0 coins: stopped before the end\n",
+        "verified: 30 of 102 blocks, 30 transactions, 0 coins\nstopped before the end\n",
     )
     with patch.object(ChainState, "stored_block", stored_block()):
         outcome = chain("verify", "--json", kept=kept)
@@ -774,6 +778,15 @@ def test_ctrl_c_ends_a_search_for_a_transaction(kept: Path) -> None:
         outcome = chain("tx", NOTHING, kept=kept)
     assert (outcome.status, outcome.out, outcome.err) == (130, "", "\n")
     assert tip_of(kept)[0] == 102
+
+
+def test_ctrl_c_while_closing_changes_nothing_any_more(tmp_path: Path, file: Path) -> None:
+    kept = tmp_path / "new"
+    with patch.object(ChainState, "close", interrupting(ChainState.close, 1)):
+        outcome = chain("import", str(file), kept=kept)
+    assert outcome.status == 0
+    assert outcome.err.endswith(f"next: `drystone chain info --datadir {kept}` tells more\n")
+    assert chain("verify", kept=kept).status == 0
 
 
 def test_an_import_from_a_pipe_that_nothing_comes_from_can_be_ended(

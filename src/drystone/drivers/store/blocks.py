@@ -192,7 +192,7 @@ class DiskBlocks:
         if self._unusable is None:
             try:
                 self.sync()
-                self._journal.close(compact=True)
+                self._journal.close(blocks=len(self._data_places))
             finally:
                 self._let_go()
 

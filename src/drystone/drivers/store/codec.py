@@ -23,6 +23,7 @@ OUTPOINT_BYTES = 36
 
 _COIN = Struct("<IQ")
 _UNDO = Struct("<32sIIQ")
+_SHORT_UNDO = Struct("<32sIIQB")  # with the size of a script of less than 253 bytes
 
 
 def encode_outpoint(outpoint: OutPoint) -> bytes:
@@ -55,9 +56,13 @@ def encode_undo(undo: BlockUndo) -> bytes:
     parts = [compact_size(len(undo.spent))]
     for (txid, vout), (output, height, is_coinbase) in undo.spent:
         script = output.script_pubkey
-        parts.append(_UNDO.pack(txid, vout, height << 1 | is_coinbase, output.value))
-        parts.append(compact_size(len(script)))
-        parts.append(script)
+        size = len(script)
+        code = height << 1 | is_coinbase
+        if size < 0xFD:
+            parts.append(_SHORT_UNDO.pack(txid, vout, code, output.value, size) + script)
+        else:
+            head = _UNDO.pack(txid, vout, code, output.value)
+            parts.append(head + compact_size(size) + script)
     return b"".join(parts)
 
 

@@ -120,13 +120,17 @@ class NumberedFiles:
         self._prefix = prefix
         self._file_bytes = file_bytes
         self._open: dict[int, int] = {}
+        self._paths: dict[int, Path] = {}
         self._unsynced: set[int] = set()
         self._created = False
         self.end = (0, 0)
 
     def path(self, file: int) -> Path:
         """A file's."""
-        return self._folder / f"{self._prefix}{file:05d}.dat"
+        path = self._paths.get(file)
+        if path is None:
+            path = self._paths[file] = self._folder / f"{self._prefix}{file:05d}.dat"
+        return path
 
     def sizes(self) -> dict[int, int]:
         """The files that are there, by number, and their sizes in bytes."""
@@ -134,9 +138,12 @@ class NumberedFiles:
         with told("read", self._folder):
             for entry in os.scandir(self._folder):
                 digits = entry.name.removeprefix(self._prefix).removesuffix(".dat")
-                number = int(digits) if digits.isascii() and digits.isdigit() else -1
-                if entry.name == self.path(number).name:
-                    sizes[number] = entry.stat().st_size
+                if (
+                    digits.isascii()
+                    and digits.isdigit()
+                    and entry.name == self.path(int(digits)).name
+                ):
+                    sizes[int(digits)] = entry.stat().st_size
         return dict(sorted(sizes.items()))
 
     def append(self, frame: bytes, data: bytes) -> tuple[int, int]:

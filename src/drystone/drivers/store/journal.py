@@ -77,11 +77,6 @@ class Index:
         self.tip: BlockHash | None = None
         self.count = 0  # records, superfluous ones too
 
-    @property
-    def is_worn(self) -> bool:
-        """Whether most records are superfluous by now."""
-        return self.count > 3 * len(self.records) + SPARE_RECORDS
-
     def encode(self) -> bytes:
         """All of it as records, none of them superfluous."""
         parts = [
@@ -145,8 +140,7 @@ class Journal:
         self._params = params
         self._cure = cure
         self._generation = self._size = self._crc = 0
-        self._replayed = self._appended = 0  # records
-        self._is_worn = False
+        self._count = 0  # records
         self._is_unsynced = True  # who knows what the process before did
         self.notes: list[str] = []
         with told("read", path):
@@ -158,7 +152,7 @@ class Journal:
         self._generation = read_header(self._path, data, self._params, self._cure)
         with _garbage_left():
             index = self._replay(data, mark)
-        self._replayed, self._is_worn = index.count, index.is_worn
+        self._count = index.count
         if self._size < len(data):
             self.notes.append(
                 f"{self._path}: dropped the last {len(data) - self._size} bytes, a batch of "
@@ -185,7 +179,7 @@ class Journal:
                 raise
         self._size += len(batch)
         self._crc = crc
-        self._appended += len(records)
+        self._count += len(records)
         self._is_unsynced = True
 
     def sync(self) -> None:
@@ -195,17 +189,19 @@ class Journal:
                 os.fsync(self._fd)
             self._is_unsynced = False
 
-    def close(self, *, compact: bool = False) -> None:
-        """Let go of the file. compact: first replace one whose records are mostly superfluous."""
+    def close(self, *, blocks: int | None = None) -> None:
+        """Let go of the file. blocks: how many there are; if most records must be superfluous, the
+        file is replaced before.
+        """
         if self._fd >= 0:
-            if compact and (self._is_worn or self._appended > self._replayed + SPARE_RECORDS):
+            if blocks is not None and is_worn(self._count, blocks):
                 self._compact()
             os.close(self._fd)
             self._fd = -1
 
     def _compact(self) -> None:
         index = self._replay(self._read(), None)
-        if index.is_worn:
+        if is_worn(index.count, len(index.records)):
             generation = self._generation + 1
             header = _encode_header(self._params, generation)
             batch, crc = _encode_batch(index.encode(), crc32(header))
@@ -314,6 +310,11 @@ def _garbage_left() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def is_worn(records: int, blocks: int) -> bool:
+    """Whether most records are superfluous by now. A block needs one, and leaves a tip or two."""
+    return records > 3 * blocks + SPARE_RECORDS
 
 
 def create_journal(path: Path, params: Params) -> None:
