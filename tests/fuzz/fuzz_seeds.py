@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from drystone.p2p.compact import compact_block
 from tests.support.blocks import MinedChain
 from tests.support.spending import KEYS, LOCKS, SECRET, spend
 
@@ -9,7 +10,26 @@ from drystone.consensus.chains import MAINNET, REGTEST
 from drystone.consensus.coins import Coin
 from drystone.crypto import base58
 from drystone.crypto.address import address_from_script, wif_from_secret
-from drystone.primitives.block import BlockLocator
+from drystone.p2p.framing import V1Transport
+from drystone.p2p.messages import (
+    MESSAGES,
+    Addr,
+    AddrV2,
+    BlockMessage,
+    BlockTxn,
+    GetBlockTxn,
+    GetHeaders,
+    Headers,
+    Inv,
+    Inventory,
+    Message,
+    PeerAddress,
+    TxMessage,
+    Version,
+)
+from drystone.p2p.netaddress import NetAddress, Network
+from drystone.p2p.protocol import MSG_BLOCK, MSG_WTX
+from drystone.primitives.block import Block, BlockLocator
 from drystone.primitives.merkleblock import PartialMerkleTree
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import P2A, multisig, op_return, p2wpkh, push
@@ -45,6 +65,27 @@ def _scripts() -> list[bytes]:
     ]
 
 
+def _messages(blocks: list[Block]) -> list[Message]:
+    """One of each kind that has more than a few bytes."""
+    block = blocks[-1]
+    locator = BlockLocator((REGTEST.genesis_hash,))
+    address = PeerAddress(1_700_000_000, 9, NetAddress(Network.IPV4, b"\x01\x02\x03\x04", 8333))
+    onion = PeerAddress(1_700_000_000, 9, NetAddress(Network.TORV3, bytes(range(32)), 8333))
+    return [
+        Version(time=1_700_000_000, services=9, user_agent=b"/drystone:0.1.0/", start_height=7),
+        Inv((Inventory(MSG_WTX, bytes(32)), Inventory(MSG_BLOCK, bytes(32)))),
+        GetHeaders(locator),
+        Headers(tuple(one.header for one in blocks)),
+        BlockMessage(block),
+        TxMessage(block.vtx[-1]),
+        Addr((address, address)),
+        AddrV2((address, onion)),
+        compact_block(block, nonce=7),
+        GetBlockTxn(block.hash, (1, 2)),
+        BlockTxn(block.hash, block.vtx[1:]),
+    ]
+
+
 def seeds() -> Mapping[str, list[bytes]]:
     """By target."""
     chain = MinedChain()
@@ -73,6 +114,11 @@ def seeds() -> Mapping[str, list[bytes]]:
         "transaction": [tx.encode() for tx in transactions],
         "block": [block.encode() for block in blocks],
         "message_parts": [tree.encode(), BlockLocator((REGTEST.genesis_hash,)).encode()],
+        "message": [
+            bytes((sorted(MESSAGES).index(one.command),)) + one.encode()
+            for one in _messages(blocks)
+        ]
+        + [V1Transport(REGTEST.magic).frame("ping", bytes(8))],
         "script": scripts,
         "address": [b"\0" + text.encode() for text in texts if text]
         + [b"\1" + base58.decode(text, 40)[:-4] for text in texts if text and text[0] in "13LK"]

@@ -34,6 +34,8 @@ from drystone.crypto.address import (
 from drystone.crypto.bech32 import Checksum
 from drystone.crypto.ripemd160 import hash160
 from drystone.crypto.secp256k1 import tap_tweak, tweak_public_key, x_only_public_key
+from drystone.p2p.framing import V1Transport
+from drystone.p2p.messages import MESSAGES, decode_message
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
 from drystone.primitives.codec import DecodeError, Malformed, Reader
 from drystone.primitives.hashes import Txid
@@ -144,6 +146,18 @@ def message_parts(data: bytes) -> None:
 
 
 # Scripts as bytes.
+
+
+def message(data: bytes) -> None:
+    """The first byte names a command, the others are its payload; all of them are a stream, too."""
+    if data:
+        command = sorted(MESSAGES)[data[0] % len(MESSAGES)]
+        with suppress(DecodeError):
+            decoded = decode_message(command, data[1:])
+            assert decode_message(command, decoded.encode()) == decoded
+    whole, cut = V1Transport(REGTEST.magic), V1Transport(REGTEST.magic)
+    half = len(data) // 2
+    assert whole.receive(data) == cut.receive(data[:half]) + cut.receive(data[half:])
 
 
 def script(data: bytes) -> None:
@@ -341,13 +355,14 @@ class _Feed:
 
 TARGETS: Final[Mapping[str, Target]] = {
     target.__name__: target
-    for target in (transaction, block, message_parts, script, address, interpreter)
+    for target in (transaction, block, message_parts, message, script, address, interpreter)
 }
 
 MAX_BYTES: Final = {
     "transaction": 1 << 14,
     "block": 1 << 14,
     "message_parts": 1 << 12,
+    "message": 1 << 13,
     "script": 1 << 11,
     "address": 200,
     "interpreter": 1 << 12,

@@ -4,6 +4,8 @@
 order: the first broken rule is the one reported. What needs coins is in `connect`.
 """
 
+from typing import Final
+
 from drystone.consensus.errors import BlockInvalid, BlockMutated, Rejected, TxInvalid
 from drystone.consensus.header import check_header
 from drystone.consensus.limits import MAX_BLOCK_SIGOPS_COST, MAX_BLOCK_WEIGHT
@@ -16,6 +18,8 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import display
 from drystone.primitives.script import push_int
 from drystone.primitives.transaction import WITNESS_SCALE_FACTOR, Transaction
+
+INNER_NODE_BYTES: Final = 64  # two hashes side by side
 
 
 def check_block(block: Block, params: Params) -> None:
@@ -58,6 +62,25 @@ def contextual_check_block(
     check_witnesses(block, expect_commitment=height >= params.segwit_height)
     # After the witnesses have been found right: more of them would weigh more.
     check_block_weight(block)
+
+
+def is_block_mutated(block: Block, *, expect_commitment: bool) -> bool:
+    """Whether these bytes can't be the block that the header stands for. Core: IsBlockMutated.
+
+    Whoever sends them is at fault, and nothing is known of the block. block: of one transaction at
+    least. expect_commitment: whether witnesses are active (BIP141).
+    """
+    root, mutated = block.merkle_root()
+    if root != block.header.merkle_root or mutated:
+        return True
+    if not block.coinbase.is_coinbase:
+        # Two hashes of an inner node pass for a transaction of 64 bytes.
+        return any(tx.stripped_size == INNER_NODE_BYTES for tx in block.vtx)
+    try:
+        check_witnesses(block, expect_commitment=expect_commitment)
+    except BlockMutated:
+        return True
+    return False
 
 
 def check_merkle_root(header: BlockHeader, root: bytes) -> None:

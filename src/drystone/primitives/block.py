@@ -13,7 +13,7 @@ from drystone.primitives.transaction import WITNESS_SCALE_FACTOR, Transaction
 HEADER_BYTES: Final = 80
 MAX_LOCATOR_HASHES: Final = 101  # Core: MAX_LOCATOR_SZ
 
-_MIN_TRANSACTION_BYTES = 10
+MIN_TRANSACTION_BYTES = 10
 _HEADER = Struct("<i32s32sIII")
 
 
@@ -113,7 +113,7 @@ class Block:
         """The wire's layout. Raises Truncated or Malformed."""
         header = BlockHeader.decode(r)
         count = r.compact_size()
-        if count * _MIN_TRANSACTION_BYTES > r.left:
+        if count * MIN_TRANSACTION_BYTES > r.left:
             raise Truncated(f"{count} transactions announced in {r.left} bytes")
         return cls(header, tuple([Transaction.decode(r) for _ in range(count)]))
 

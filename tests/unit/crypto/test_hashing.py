@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from drystone.crypto.ripemd160 import hash160, ripemd160, ripemd160_in_python
-from drystone.crypto.siphash import siphash
+from drystone.crypto.siphash import siphash, siphash_of_hashes
 
 
 @pytest.mark.parametrize("function", [ripemd160, ripemd160_in_python])
@@ -89,3 +89,15 @@ def test_siphash_of_the_bytes_from_zero_up(size: int, hash_: int) -> None:
 
 def test_siphash_depends_on_the_key() -> None:
     assert siphash(K0, K1, b"data") != siphash(K1, K0, b"data")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 511, 512, 513])
+def test_siphash_of_many_hashes_is_that_of_each(count: int) -> None:
+    hashes = [sha256(bytes((n % 256, n // 256))).digest() for n in range(count)]
+    key = (2**64 - 1, 0x0706050403020100)
+    assert siphash_of_hashes(*key, hashes) == [siphash(*key, hash_) for hash_ in hashes]
+
+
+def test_siphash_of_hashes_wants_hashes() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        siphash_of_hashes(1, 2, [bytes(32), bytes(31)])

@@ -1,0 +1,1 @@
+"""Bitcoin's wire protocol as state machines: messages, transport, peers, addresses, downloads."""

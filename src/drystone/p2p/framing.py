@@ -1,0 +1,154 @@
+"""The transport: how messages lie in the stream of bytes between two peers (v1).
+
+```
+magic (4) | command (12, padded with zeros) | length (4) | checksum (4) | payload
+```
+
+The checksum is the beginning of the payload's double SHA-256.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from struct import Struct
+from typing import Final, NamedTuple, Protocol
+
+from drystone.p2p.protocol import MAX_PROTOCOL_MESSAGE_LENGTH
+
+HEADER_BYTES: Final = 24
+COMMAND_BYTES: Final = 12
+
+_HEADER = Struct("<4s12sI4s")
+
+
+class Frame(NamedTuple):
+    """A message as it came. A NamedTuple, since there are more of these than of anything else."""
+
+    command: str
+    payload: bytes
+    size_bytes: int  # on the wire
+
+
+class Dropped(NamedTuple):
+    """A message that does not count, since something is wrong with it. The stream goes on."""
+
+    reason: str
+    size_bytes: int  # on the wire
+
+
+class Broken(NamedTuple):
+    """The stream is no stream of messages from here on: disconnect."""
+
+    reason: str
+
+
+class Transport(Protocol):
+    """One connection's way to make bytes of messages, and messages of bytes.
+
+    Core: Transport. An encrypted one (BIP324) would be another.
+    """
+
+    def receive(self, data: bytes) -> list[Frame | Dropped | Broken]:
+        """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
+
+    def frame(self, command: str, payload: bytes) -> bytes:
+        """The bytes of one message to send."""
+
+
+class V1Transport:
+    """The transport that everybody speaks. Core: V1Transport.
+
+    It holds at most one message that is not complete: some 4 MB.
+    """
+
+    __slots__ = ("_awaited", "_broken", "_header", "_magic", "_partial")
+
+    def __init__(self, magic: bytes) -> None:
+        self._magic = magic
+        self._header: tuple[bytes, int, bytes] | None = None  # of the message under way
+        self._partial = bytearray()  # of that message's payload, or else of its header
+        self._awaited = HEADER_BYTES  # how long it has to become
+        self._broken = False
+
+    def receive(self, data: bytes) -> list[Frame | Dropped | Broken]:
+        """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
+        found: list[Frame | Dropped | Broken] = []
+        at, end = 0, len(data)
+        while not self._broken:
+            missing = self._awaited - len(self._partial)
+            if end - at < missing:
+                self._partial += data[at:]
+                break
+            piece = data[at : at + missing]
+            at += missing
+            if self._partial:
+                self._partial += piece
+                piece = bytes(self._partial)
+                self._partial = bytearray()
+            if self._header is None:
+                reason = self._begin(piece)
+                if reason is not None:
+                    self._broken = True
+                    found.append(Broken(reason))
+            else:
+                found.append(self._complete(self._header, piece))
+                self._header = None
+                self._awaited = HEADER_BYTES
+        return found
+
+    def _begin(self, header: bytes) -> str | None:
+        """Look at a header; what is so wrong with it that the stream is of no use any more."""
+        magic, command, length, checksum = _HEADER.unpack(header)
+        if magic != self._magic:
+            return f"Header error: Wrong MessageStart {magic.hex()} received"
+        if length > MAX_PROTOCOL_MESSAGE_LENGTH:
+            name = _printable(command)
+            return f"Header error: Size too large ({name}, {length} bytes)"
+        self._header = command, length, checksum
+        self._awaited = length
+        return None
+
+    def _complete(self, header: tuple[bytes, int, bytes], payload: bytes) -> Frame | Dropped:
+        field, length, checksum = header
+        size = HEADER_BYTES + length
+        if sha256(sha256(payload).digest()).digest()[:4] != checksum:
+            return Dropped(
+                f"Header error: Wrong checksum ({_printable(field)}, {length} bytes)", size
+            )
+        command = command_of(field)
+        if command is None:
+            return Dropped(
+                f"Header error: Invalid message type ({_printable(field)}, {length} bytes)", size
+            )
+        return Frame(command, payload, size)
+
+    def frame(self, command: str, payload: bytes) -> bytes:
+        """The bytes of one message to send. Raises ValueError for one that nobody would take."""
+        length = len(payload)
+        if length > MAX_PROTOCOL_MESSAGE_LENGTH:
+            raise ValueError(f"a {command} of {length} bytes is longer than anybody takes")
+        checksum = sha256(sha256(payload).digest()).digest()[:4]
+        return _HEADER.pack(self._magic, command_field(command), length, checksum) + payload
+
+
+@lru_cache(maxsize=64)
+def command_field(command: str) -> bytes:
+    """A command in its twelve bytes. Raises ValueError if it is none."""
+    field = command.encode("ascii")
+    if len(field) > COMMAND_BYTES or not command.isprintable():
+        raise ValueError(f"{command!r} is no command")
+    return field.ljust(COMMAND_BYTES, b"\0")
+
+
+@lru_cache(maxsize=64)
+def command_of(field: bytes) -> str | None:
+    """The command in twelve bytes: printable, then zeros only. Core: IsMessageTypeValid."""
+    name = field.rstrip(b"\0")
+    if any(not 0x20 <= byte <= 0x7E for byte in name):
+        return None
+    return name.decode("ascii")
+
+
+def _printable(field: bytes) -> str:
+    """What of a command can be shown."""
+    name = field.partition(b"\0")[0]
+    return "".join(chr(byte) for byte in name if 0x20 <= byte <= 0x7E)

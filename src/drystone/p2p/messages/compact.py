@@ -1,0 +1,126 @@
+"""Blocks for those who have most of their transactions already (BIP152).
+
+How a block becomes one and is put together again is in `p2p/compact.py`.
+"""
+
+from dataclasses import dataclass
+from struct import Struct
+from typing import ClassVar, Final, Self
+
+from drystone.p2p.messages.base import read_transactions
+from drystone.primitives.block import MIN_TRANSACTION_BYTES, BlockHeader
+from drystone.primitives.codec import Malformed, Reader, Truncated, compact_size, u64
+from drystone.primitives.hashes import BlockHash
+from drystone.primitives.transaction import Transaction
+
+SHORT_ID_BYTES: Final = 6
+MAX_INDEX: Final = 0xFFFF  # positions in a block are 16 bits wide
+
+_SHORT_ID = Struct("<IH")
+
+
+@dataclass(frozen=True, slots=True)
+class PrefilledTransaction:
+    """A transaction that travels whole, and its place in the block."""
+
+    index: int  # on the wire: how many places after the one after the last
+    tx: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class CmpctBlock:
+    """A header, short ids of most transactions, and the others. Core: CBlockHeaderAndShortTxIDs."""
+
+    command: ClassVar = "cmpctblock"
+    header: BlockHeader
+    nonce: int  # uint64, for the key of the short ids
+    short_ids: tuple[int, ...]  # 48 bits each, in the block's order
+    prefilled: tuple[PrefilledTransaction, ...]  # of rising index
+
+    def encode(self) -> bytes:
+        """Header (80), nonce (8), a count and the short ids (6 each), a count and for each
+        prefilled transaction its index as a difference and itself.
+        """
+        parts = [self.header.encode(), u64(self.nonce), compact_size(len(self.short_ids))]
+        parts += [_SHORT_ID.pack(id_ & 0xFFFFFFFF, id_ >> 32) for id_ in self.short_ids]
+        parts.append(compact_size(len(self.prefilled)))
+        last = -1
+        for prefilled in self.prefilled:
+            parts += (compact_size(prefilled.index - last - 1), prefilled.tx.encode())
+            last = prefilled.index
+        return b"".join(parts)
+
+    @classmethod
+    def decode(cls, r: Reader) -> Self:
+        """Indexes may still lie behind the block's end: that is found when it is put together."""
+        header, nonce = BlockHeader.decode(r), r.u64()
+        count = r.compact_size()
+        short_ids = tuple(
+            [
+                low | high << 32
+                for low, high in _SHORT_ID.iter_unpack(r.take(SHORT_ID_BYTES * count))
+            ]
+        )
+        count = r.compact_size()
+        if count * (1 + MIN_TRANSACTION_BYTES) > r.left:
+            raise Truncated(f"{count} transactions announced in {r.left} bytes")
+        prefilled = []
+        index = -1
+        for _ in range(count):
+            index += 1 + r.compact_size(MAX_INDEX)
+            prefilled.append(PrefilledTransaction(index, Transaction.decode(r)))
+        if len(short_ids) + len(prefilled) > MAX_INDEX:
+            raise Malformed("indexes overflowed 16 bits")
+        return cls(header, nonce, short_ids, tuple(prefilled))
+
+
+@dataclass(frozen=True, slots=True)
+class GetBlockTxn:
+    """The transactions that were missing. Core: BlockTransactionsRequest."""
+
+    command: ClassVar = "getblocktxn"
+    block_hash: BlockHash
+    indexes: tuple[int, ...]  # rising
+
+    def encode(self) -> bytes:
+        """Block (32), a count, and the indexes as differences."""
+        parts = [self.block_hash, compact_size(len(self.indexes))]
+        last = -1
+        for index in self.indexes:
+            parts.append(compact_size(index - last - 1))
+            last = index
+        return b"".join(parts)
+
+    @classmethod
+    def decode(cls, r: Reader) -> Self:
+        """Indexes of 16 bits."""
+        block_hash, count = r.take(32), r.compact_size()
+        if count > r.left:
+            raise Truncated(f"{count} indexes announced in {r.left} bytes")
+        indexes = []
+        index = -1
+        for _ in range(count):
+            index += 1 + r.compact_size()
+            if index > MAX_INDEX:
+                raise Malformed("differential value overflow")
+            indexes.append(index)
+        return cls(BlockHash(block_hash), tuple(indexes))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTxn:
+    """The transactions that were asked for. Core: BlockTransactions."""
+
+    command: ClassVar = "blocktxn"
+    block_hash: BlockHash
+    transactions: tuple[Transaction, ...]
+
+    def encode(self) -> bytes:
+        """Block (32), a count, the transactions."""
+        transactions = b"".join([tx.encode() for tx in self.transactions])
+        return self.block_hash + compact_size(len(self.transactions)) + transactions
+
+    @classmethod
+    def decode(cls, r: Reader) -> Self:
+        """The wire's layout."""
+        return cls(BlockHash(r.take(32)), read_transactions(r))
