@@ -13,6 +13,7 @@ MAX_SCRIPT_BYTES: Final = 10_000  # Core: MAX_SCRIPT_SIZE
 MAX_ELEMENT_BYTES: Final = 520  # of a stack element; Core: MAX_SCRIPT_ELEMENT_SIZE
 
 _NAMES = {int(op): op.name for op in Op}
+_PUSHDATA1, _PUSHDATA4, _OP_16 = int(Op.OP_PUSHDATA1), int(Op.OP_PUSHDATA4), int(Op.OP_16)
 _LENGTH_BYTES = {Op.OP_PUSHDATA1: 1, Op.OP_PUSHDATA2: 2, Op.OP_PUSHDATA4: 4}
 
 
@@ -99,10 +100,18 @@ def decode_number(data: bytes) -> int:
 
 def is_push_only(script: bytes) -> bool:
     """Whether it does nothing but push. OP_RESERVED counts as a push. Core: IsPushOnly."""
-    try:
-        return all(op.opcode <= Op.OP_16 for op in parse_script(script))
-    except Malformed:
-        return False
+    at, end = 0, len(script)
+    while at < end:
+        opcode = script[at]
+        at += 1
+        if opcode < _PUSHDATA1:
+            at += opcode
+        elif opcode > _OP_16:
+            return False
+        elif opcode <= _PUSHDATA4:
+            width = 1 << (opcode - _PUSHDATA1)  # of the length that follows
+            at += width + int.from_bytes(script[at : at + width], "little")
+    return at == end  # else the last push, or its length, reaches past the end
 
 
 def disassemble(script: bytes) -> str:
