@@ -27,6 +27,7 @@ from drystone.consensus.verifier import INLINE, Verifier
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.policy import Policy
 from drystone.mempool.pool import Accepted, Mempool
+from drystone.primitives.block import Block
 from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 
@@ -118,16 +119,46 @@ def seconds(case: Case) -> float:
     return took
 
 
-def template_seconds(count: int) -> float:
-    """The time to put all chunks of a mempool in order, as for a block template."""
-    coins = funded(count)
-    pool = Mempool(REGTEST, verifier=Credulous())
-    view = ChainView(coins, 200, NOW, lambda _: NOW)
-    for outpoint, coin in coins.items():
-        pool.accept(payment(outpoint, coin), view, NOW)
-    started = process_time()
-    assert len(pool.chunks()) == count
-    return process_time() - started
+class Filled:
+    """A mempool of chains of five, and the block that would take all of it."""
+
+    def __init__(self, count: int) -> None:
+        self.coins = funded(count // 5)
+        self.transactions = chained(self.coins, 5)
+        self.view = ChainView(self.coins, 200, NOW, lambda _: NOW)
+        self.block = Block(REGTEST.genesis.header, tuple(self.transactions))
+
+    def pool(self) -> Mempool:
+        """Filled anew."""
+        pool = Mempool(REGTEST, verifier=Credulous())
+        for tx in self.transactions:
+            pool.accept(tx, self.view, NOW)
+        assert len(pool) == len(self.transactions)
+        return pool
+
+    def template_seconds(self) -> float:
+        """The time to put all chunks in order, as for a block template."""
+        pool = self.pool()
+        started = process_time()
+        assert len(pool.chunks()) <= len(self.transactions)
+        return process_time() - started
+
+    def block_seconds(self) -> float:
+        """The time to drop what a block has."""
+        pool = self.pool()
+        started = process_time()
+        pool.follow(self.view, NOW, connected=[self.block])
+        assert not len(pool)
+        return process_time() - started
+
+    def back_seconds(self) -> float:
+        """The time to take it all back, scripts known."""
+        pool = self.pool()
+        pool.follow(self.view, NOW, connected=[self.block])
+        started = process_time()
+        pool.follow(self.view, NOW, connected=(), unconfirmed=self.transactions, is_reorg=True)
+        assert len(pool) == len(self.transactions)
+        return process_time() - started
 
 
 def least(measure: Callable[[], float], rounds: int) -> float:
@@ -146,8 +177,14 @@ def main() -> None:
         took = least(partial(seconds, case), options.rounds)
         each = took / len(case.transactions)
         print(f"{case.name:36} {each * 1e6:8.1f} {1 / each:8.0f}")
-    took = least(partial(template_seconds, options.transactions), options.rounds)
-    print(f"{'all chunks in order, each':36} {took / options.transactions * 1e6:8.1f}")
+    filled = Filled(options.transactions)
+    for name, measure in (
+        ("in order for a template, each of all", filled.template_seconds),
+        ("in a block, each of all", filled.block_seconds),
+        ("back out of a block, each of all", filled.back_seconds),
+    ):
+        each = least(measure, options.rounds) / len(filled.transactions)
+        print(f"{name:36} {each * 1e6:8.1f} {1 / each:8.0f}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.support.mempool import Place, check_pool
 from tests.support.mempool_play import ANYONE, POLICY, coin_of, is_better, played
 
-from drystone.mempool.diagram import Point, improves
+from drystone.mempool.diagram import Point, diagram, differences, improves, rough_diagram
+from drystone.mempool.dump import read_dump
 from drystone.primitives.transaction import Transaction, TxIn, TxOut
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +119,30 @@ def test_taking_a_whole_block_back_ends_where_it_began(
     check_pool(place)
 
 
+# ---------------------------------------------------------------------- mempool.dat
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\1" + bytes(7), b"\2" + bytes(7)]))
+def test_no_bytes_keep_a_dump_from_being_read(data: bytes, version: bytes) -> None:
+    dump = read_dump(version + data)
+    assert dump.trouble is None or "\n" not in dump.trouble
+
+
+@given(families(), st.binary(min_size=8, max_size=8), st.integers(0, 10**6), st.integers(0, 255))
+def test_a_damaged_dump_gives_what_came_before_the_damage(
+    families: list[tuple[list[int], int]], key: bytes, at: int, value: int
+) -> None:
+    place = Place(POLICY)
+    place.let_in(*related(place, families))
+    data = bytearray(place.pool.dump().encode(key))
+    assert read_dump(bytes(data)) == place.pool.dump()
+    data[at % len(data)] ^= value
+    new = Place(POLICY, place.coins)
+    restored = new.pool.restore(read_dump(bytes(data)), new.view, new.now)
+    assert restored.accepted <= len(families)
+    check_pool(new)
+
+
 # ---------------------------------------------------------------------- diagrams
 
 
@@ -130,6 +155,21 @@ def diagrams(draw: st.DrawFn) -> list[Point]:
     for weight, fee in chunks:
         points.append(Point(points[-1].weight + weight, points[-1].fee + fee))
     return points
+
+
+@given(families(), st.data())
+def test_a_rough_diagram_is_nowhere_above_the_true_one(
+    families: list[tuple[list[int], int]], data: st.DataObject
+) -> None:
+    place = Place(POLICY)
+    transactions = related(place, families)
+    place.let_in(*transactions)
+    known = transactions[: data.draw(st.integers(0, len(transactions)))]
+    clusters = list(place.pool.clusters())
+    rough = rough_diagram(clusters, {tx.txid: n for n, tx in enumerate(known)})
+    assert rough[-1] == diagram(clusters)[-1]
+    assert not is_better(rough, diagram(clusters))
+    assert all(ahead <= 0 for ahead in differences(rough, diagram(clusters)))
 
 
 @given(diagrams(), diagrams())

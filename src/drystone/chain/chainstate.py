@@ -429,7 +429,11 @@ class ChainState:
         return self._change_from(start)
 
     def _move_towards(self, target: BlockNode, meanwhile: Callable[[], None]) -> None:
-        """Move the tip to a better block, or part of the way if it is long; or mark a bad one."""
+        """Move the tip to a better block; or mark a bad one on the way.
+
+        A long way straight up is gone in steps, each a tip for a moment. A reorganisation is one
+        step, however deep: nobody ever sees a tip between the old one and the new one.
+        """
         old = self.tip
         fork = fork_of(old, target)
         paper = CoinsChange(self._coins)
@@ -443,7 +447,7 @@ class ChainState:
                 new = node
                 if len(waiting) > WAITING_BLOCKS:
                     self._settle(waiting.popleft())
-                if node.height - fork.height >= STEP_BLOCKS and node.chainwork > old.chainwork:
+                if fork is old and node.height - old.height >= STEP_BLOCKS:
                     break
             meanwhile()
             while waiting:

@@ -9,7 +9,6 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from drystone.consensus.coins import Coin
-from drystone.mempool.cluster import Cluster
 from drystone.mempool.entry import Entry, descendants
 from drystone.mempool.graph import Graph, Plan, is_oversized
 from drystone.mempool.minimum_fee import MinimumFee
@@ -189,17 +188,15 @@ class Contents:
     def _is_here(self, entry: Entry) -> bool:
         return self._entries.get(entry.tx.txid) is entry
 
-    def rejoin(self, entries: Iterable[Entry]) -> list[Removal]:
+    def rejoin(self, entries: Sequence[Entry]) -> list[Removal]:
         """Let those know their children that came after them: out of blocks that are no more.
 
         Clusters that thereby got too large lose what pays least. Core: UpdateTransactionsFromBlock.
         """
-        touched: dict[Cluster, None] = {}
-        for entry in entries:
-            for child in self.children_in_pool(entry.tx):
-                self.graph.connect(child, entry)
-        for entry in entries:
-            touched[entry.cluster] = None
+        self.graph.connect(
+            (entry, child) for entry in entries for child in self.children_in_pool(entry.tx)
+        )
+        touched = dict.fromkeys([entry.cluster for entry in entries])
         count, weight = self.policy.limitclustercount, self.policy.max_cluster_weight
         too_much: list[Entry] = []
         for cluster in touched:

@@ -12,7 +12,6 @@ The key is there for virus scanners, which had better not recognise anything. Th
 of the file meets byte i mod 8 of the key.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -49,9 +48,9 @@ class Dump:
     could not be read; None if nothing is.
     """
 
-    transactions: Sequence[Saved] = ()
-    deltas: Sequence[tuple[Txid, int]] = ()
-    unbroadcast: Sequence[Txid] = ()
+    transactions: tuple[Saved, ...] = ()
+    deltas: tuple[tuple[Txid, int], ...] = ()
+    unbroadcast: tuple[Txid, ...] = ()
     trouble: str | None = None
 
     def encode(self, key: bytes | None) -> bytes:
@@ -83,9 +82,10 @@ def read_dump(data: bytes) -> Dump:
         deltas.extend((Txid(r.take(32)), r.i64()) for _ in range(r.compact_size()))
         unbroadcast.extend(Txid(r.take(32)) for _ in range(r.compact_size()))
         r.finish()
+        trouble = None
     except DecodeError as error:
-        return Dump(transactions, deltas, unbroadcast, str(error))
-    return Dump(transactions, deltas, unbroadcast)
+        trouble = str(error)
+    return Dump(tuple(transactions), tuple(deltas), tuple(unbroadcast), trouble)
 
 
 def _opened(data: bytes) -> Reader:

@@ -5,7 +5,7 @@ Nothing has happened by then, so its limits can be checked, and its fee rates co
 of before. Then it is applied, or forgotten.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -83,15 +83,18 @@ class Graph:
                 parent.children[entry.tx.txid] = entry
         self._replace(plan.before, plan.after)
 
-    def connect(self, child: Entry, parent: Entry) -> None:
-        """Let a parent be known that came after its child, out of a block that is no more."""
-        if parent.tx.txid in child.parents:
-            return
-        child.parents[parent.tx.txid] = parent
-        parent.children[child.tx.txid] = child
-        before = dict.fromkeys((parent.cluster, child.cluster))
+    def connect(self, pairs: Iterable[tuple[Entry, Entry]]) -> None:
+        """Let parents be known that came after their children, out of blocks that are no more.
+
+        pairs: a parent, and a child of its.
+        """
+        before: dict[Cluster, None] = {}
+        for parent, child in pairs:
+            child.parents[parent.tx.txid] = parent
+            parent.children[child.tx.txid] = child
+            before[parent.cluster] = before[child.cluster] = None
         members = parents_first([entry for cluster in before for entry in cluster.entries])
-        self._replace(list(before), [self._cluster(members)])
+        self._replace(list(before), [self._cluster(each) for each in components(members)])
 
     def renew(self, cluster: Cluster) -> None:
         """Put a cluster in order again, after fees have changed."""

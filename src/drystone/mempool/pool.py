@@ -106,15 +106,21 @@ class Restored(NamedTuple):
 class Mempool:
     """Transactions that wait for a block, within a policy's limits. Core: CTxMemPool.
 
-    verifier: who checks signatures.
+    verifier: who checks signatures. scripts: a cache to be used instead of one of its own; nodes of
+    one process may share it, whatever their chains.
     """
 
     def __init__(
-        self, params: Params, policy: Policy = DEFAULT, *, verifier: Verifier = INLINE
+        self,
+        params: Params,
+        policy: Policy = DEFAULT,
+        *,
+        verifier: Verifier = INLINE,
+        scripts: ScriptCache | None = None,
     ) -> None:
         self.params = params
         self.policy = policy
-        self.scripts = ScriptCache(verifier)
+        self.scripts = ScriptCache(verifier) if scripts is None else scripts
         self.unbroadcast: dict[Txid, None] = {}  # ours, that no peer is known to have asked for
         self._contents = Contents(policy)
 
@@ -423,7 +429,7 @@ class Mempool:
             for entry in chunk.entries
         ]
         deltas = [(txid, delta) for txid, delta in self.deltas.items() if txid not in self]
-        return Dump(saved, deltas, tuple(self.unbroadcast))
+        return Dump(tuple(saved), tuple(deltas), tuple(self.unbroadcast))
 
     def restore(self, dump: Dump, view: ChainView, now: int) -> Restored:
         """Let in what was kept, with the times at which it first came. Core: LoadMempool."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from drystone.consensus.errors import TxInvalid
-from drystone.mempool.diagram import diagram, improves
+from drystone.mempool.diagram import diagram, improves, rough_diagram
 from drystone.mempool.entry import Entry, ancestors
 from drystone.mempool.errors import FeeTooLow, PolicyRefused
 from drystone.mempool.graph import Plan, is_oversized
@@ -17,6 +17,7 @@ from drystone.primitives.amount import COIN
 from drystone.primitives.hashes import Txid, display
 
 MAX_REPLACED_CLUSTERS: Final = 100  # Core: MAX_REPLACEMENT_CANDIDATES
+MOST_PUT_IN_ORDER: Final = 256  # transactions, in the clusters that a replacement leaves
 
 SIBLING: Final = " (including sibling eviction)"
 
@@ -106,8 +107,19 @@ def check_replacement_improves(plan: Plan) -> None:
 
 
 def is_improvement(plan: Plan) -> bool:
-    """Whether a change is one for the better, for blocks of whatever size."""
-    return improves(diagram(plan.after), diagram(plan.before))
+    """Whether a change is one for the better, for blocks of whatever size.
+
+    To put many clusters in their best order takes seconds, and an attempt that fails costs its
+    sender nothing. So where many transactions are left, they stay in the order that they had, and
+    what would be an improvement only in a better one is refused. The reference client sets itself
+    a limit of time, too.
+    """
+    before = diagram(plan.before)
+    if sum(len(cluster.entries) for cluster in plan.after) <= MOST_PUT_IN_ORDER:
+        return improves(diagram(plan.after), before)
+    ordered = [e for cluster in plan.before for chunk in cluster.chunks for e in chunk.entries]
+    place = {entry.tx.txid: n for n, entry in enumerate(ordered)}
+    return improves(rough_diagram(plan.after, place), before)
 
 
 def check_spends_no_conflict(entry: Entry, conflicts: Sequence[Entry]) -> None:

@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
     """Transactions that go in together, parents before children."""
 
     members: tuple[Candidate, ...]
-    fee: int  # satoshis
+    fee: int  # satoshis, as their order goes by: somebody may have wished for another
     weight: int
     sigop_cost: int
 
@@ -190,7 +190,7 @@ def select(
         )
         if fits:
             chosen += chunk.members
-            fees += chunk.fee
+            fees += sum(candidate.fee for candidate in chunk.members)
             weight += chunk.weight
             cost += chunk.sigop_cost
             failures = 0

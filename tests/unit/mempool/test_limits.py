@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 from tests.support.mempool import NOW, Place, check_pool, gone, owned
 
+from drystone.consensus.coins import Coin
 from drystone.core.errors import UserError
 from drystone.mempool.contents import Why
 from drystone.mempool.minimum_fee import FRACTION_BITS, HALF_LIFE_S, MinimumFee, halved
 from drystone.mempool.policy import Policy
 from drystone.mempool.pool import Accepted, Refused
+from drystone.primitives.transaction import OutPoint
 
 SMALL = Policy(maxmempool=1, limitclustersize=20)  # a million bytes
 PADDING = 19_000
@@ -208,6 +210,28 @@ def test_a_delta_changes_what_a_miner_takes_first() -> None:
     assert [chunk.entries[0].tx for chunk in place.pool.chunks()] == [other, one]
     place.pool.prioritise(one.txid, 5_000)
     assert [chunk.entries[0].tx for chunk in place.pool.chunks()] == [one, other]
+
+
+def test_what_is_no_longer_here_needs_no_peer_to_ask_for_it() -> None:
+    place = Place()
+    one, other = place.let_in(place.pay(), place.pay())
+    place.pool.unbroadcast.update({one.txid: None, other.txid: None})
+    place.mine(one)
+    assert place.pool.unbroadcast == {other.txid: None}
+    assert place.pool.remove(one.txid) == ()
+
+
+def test_coins_are_those_that_the_mempool_leaves() -> None:
+    place = Place()
+    coin = place.fund()
+    assert place.pool.coin(coin.outpoint, place.view) == coin.coin
+    (tx,) = place.let_in(place.pay(coin))
+    assert place.pool.coin(coin.outpoint, place.view) is None
+    made = place.pool.coin(OutPoint(tx.txid, 0), place.view)
+    assert made == Coin(tx.vout[0], place.height + 1, is_coinbase=False)
+    assert place.pool.coin(OutPoint(tx.txid, 1), place.view) is None
+    spender = place.pool.spender(coin.outpoint)
+    assert spender is not None and spender.tx == tx
 
 
 # ---------------------------------------------------------------------- policy

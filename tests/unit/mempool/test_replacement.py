@@ -93,6 +93,23 @@ def test_many_conflicts_of_one_cluster_are_one(place: Place) -> None:
     check_pool(place)
 
 
+def test_so_many_that_their_best_order_is_not_looked_for(place: Place) -> None:
+    """Five clusters of 62, one transaction of each replaced; the rest keep their order."""
+    coins = []
+    for _ in range(5):
+        coins.append(place.fund())
+        (fan,) = place.let_in(place.pay(count=61, fee=10_000))
+        place.let_in(*[place.pay(owned(fan, n), fee=500 + n) for n in range(60)])
+        place.let_in(place.pay(owned(fan, 60), coins[-1], fee=2_000))
+    assert len(place.pool) == 310
+    poor = place.pay(*coins, fee=12_000, padding=10_000)
+    assert place.why_not(poor) == "replacement-failed"
+    outcome = place.accept(place.pay(*coins, fee=15_000))
+    assert isinstance(outcome, Accepted)
+    assert len(outcome.removed) == 5
+    check_pool(place)
+
+
 def test_what_is_replaced_cannot_be_spent(place: Place) -> None:
     coin = place.fund()
     (old,) = place.let_in(place.pay(coin))

@@ -118,6 +118,14 @@ def test_whoever_pays_too_little_waits() -> None:
     assert chosen([exact], limits=Limits(min_feerate_sat_per_kvb=2)) == ()
 
 
+def test_a_wish_changes_the_order_and_not_the_fees() -> None:
+    """A mempool may treat a transaction as if it paid more; the miner gets what it pays."""
+    (plain,) = chunks_from_candidates([candidate(1, fee=0)])
+    wished = plain._replace(fee=9_000)
+    taken = select([wished], Limits(), height=200, lock_time_cutoff=0)
+    assert (taken.chosen, taken.fees) == (plain.members, 0)
+
+
 def test_virtual_bytes_are_rounded_up() -> None:
     odd = candidate(1, fee=1, padding=936, witness=(b"x",))
     assert odd.tx.weight % 4 and odd.tx.vsize == 1001
