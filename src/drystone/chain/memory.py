@@ -1,6 +1,7 @@
 """A store that forgets: for tests, simulations and networks that last as long as their process."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
 
 from drystone.chain.store import BlockRecord, BlockUndo, Loaded
 from drystone.consensus.coins import Coin
@@ -17,6 +18,13 @@ class MemoryBlocks:
         self._undo: dict[BlockHash, BlockUndo] = {}
         self._records: dict[BlockHash, BlockRecord] = {}
         self._tip: BlockHash | None = None
+
+    def copy(self) -> Self:
+        """One that holds the same, and goes its own way from here on."""
+        other = type(self)()
+        other._blocks, other._undo = self._blocks.copy(), self._undo.copy()
+        other._records, other._tip = self._records.copy(), self._tip
+        return other
 
     def load(self) -> Loaded:
         """What an earlier chain on this store has committed."""
@@ -62,6 +70,13 @@ class MemoryCoins:
         self._coins: dict[OutPoint, Coin] = {}
         self._tip: BlockHash | None = None
         self.get = self._coins.get
+
+    def copy(self) -> Self:
+        """One that holds the same, and goes its own way from here on."""
+        other = type(self)()
+        other._coins.update(self._coins)
+        other._tip = self._tip
+        return other
 
     @property
     def tip(self) -> BlockHash | None:
