@@ -104,13 +104,16 @@ class Bench:
         return actions
 
     def pass_(self, seconds: float) -> None:
-        """Let time pass, and wake the node whenever it wants to be woken."""
+        """Let time pass, and wake the node whenever it wants to be woken. Pings are answered."""
         end_ns = self.now_ns + round(seconds * SECOND_NS)
         turns = 0
         while self.wake_at is not None and self.wake_at <= end_ns:
             self.now_ns = max(self.now_ns, self.wake_at)
             self.wake_at = None
             self.handle(Wake())
+            for peer in self.peers.values():
+                for ping in peer.take(Ping):
+                    peer.send(Pong(ping.nonce))
             turns += 1
             assert turns < 10_000, "it does not rest"
         self.now_ns = end_ns

@@ -30,7 +30,7 @@ from drystone.p2p.protocol import (
 )
 from drystone.primitives.block import Block
 from drystone.primitives.codec import compact_size
-from drystone.primitives.hashes import NULL_HASH, BlockHash
+from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import Transaction
 
 MAX_GETBLOCKS_RESULTS: Final = 500
@@ -40,6 +40,7 @@ STALE_RELAY_AGE_S: Final = (
     30 * 24 * 3600
 )  # blocks off the chain that are older are nobody's business
 SERVED_AT_ONCE_BYTES: Final = 2_000_000  # to one peer, before others have their turn
+ITEM_BYTES: Final = 1_000  # what looking for an item counts for, besides what is sent
 MAX_UNSERVED: Final = 50_000  # items that one peer may have asked for; Core: MAX_INV_SZ
 
 
@@ -124,6 +125,7 @@ class Serving:
         missing: list[Inventory] = []
         while conn.unserved and not conn.is_paused and sent_bytes < SERVED_AT_ONCE_BYTES:
             item = conn.unserved.popleft()
+            sent_bytes += ITEM_BYTES
             if item.is_tx:
                 sent_bytes += self._serve_tx(conn, item, turn, missing)
             elif item.is_block or item.type == MSG_CMPCT_BLOCK:
@@ -220,6 +222,3 @@ def stripped_bytes(block: Block) -> bytes:
     """A block without witnesses, for those who don't ask for them."""
     transactions = b"".join([tx.encode_stripped() for tx in block.vtx])
     return block.header.encode() + compact_size(len(block.vtx)) + transactions
-
-
-NO_BLOCK: Final = BlockHash(NULL_HASH)
