@@ -62,7 +62,7 @@ class TxPeer:
     def __init__(self) -> None:
         self.known = Recent(KNOWN_TO_PEER)
         self.to_announce: dict[Wtxid, None] = {}
-        self.next_ns = 0  # when announcements go out
+        self.next_ns: int | None = None  # when announcements go out
         self.announced_up_to = 0  # mempool sequence: what came later it can't know of
         self.fee_filter = FeeFilter()
 
@@ -311,6 +311,10 @@ class Transactions:
             return in_pool or Wtxid(hash_) in self.orphans
         return Txid(hash_) in self.mempool
 
+    def _is_here(self, name: GenTxid) -> bool:
+        """The same when its turn has come; what paid too little alone may be wanted by a child."""
+        return self._is_known(name, with_reconsiderable=False)
+
     # ------------------------------------------------------------------ blocks
 
     def follow(self, change: TipChange, turn: Turn) -> None:
@@ -364,28 +368,21 @@ class Transactions:
         """Ask and announce what is due; when something will be."""
         now_ns = turn.now.mono_ns
         self._ask(turn)
-        times = []
+        self._rebroadcast(now_ns)
+        times = [self._requests.due_at(), self._rebroadcast_ns]
         for id_, relay in self._relays.items():
             if relay.to_announce:
-                if not relay.next_ns:
+                if relay.next_ns is None:
                     relay.next_ns = self._draw_next(self._peers[id_], now_ns)
                 if relay.next_ns <= now_ns:
                     self._announce_to(self._peers[id_], relay, turn)
-                if relay.next_ns:
-                    times.append(relay.next_ns)
-        due_ns = self._requests.due_at()
-        if due_ns is not None:
-            times.append(max(due_ns, now_ns))
-        if self._rebroadcast_ns is not None:
-            self._maybe_rebroadcast(now_ns)
-            if self._rebroadcast_ns is not None:
-                times.append(self._rebroadcast_ns)
-        return min(times, default=None)
+                times.append(relay.next_ns)
+        return min([time for time in times if time is not None], default=None)
 
     def _ask(self, turn: Turn) -> None:
         if not len(self._requests):
             return
-        due = self._requests.due(turn.now.mono_ns, self._is_known)
+        due = self._requests.due(turn.now.mono_ns, self._is_here)
         for id_, names in due.items():
             for at in range(0, len(names), MAX_GETDATA_SZ):
                 items = [
@@ -409,7 +406,7 @@ class Transactions:
 
     def _announce_to(self, conn: Connection, relay: TxPeer, turn: Turn) -> None:
         """The best of what waits, parents first; what pays too little for the peer is left out."""
-        relay.next_ns = 0
+        relay.next_ns = None
         entries: list[tuple[int, int, int, Entry]] = []
         for wtxid in relay.to_announce:
             entry = self.mempool.get_by_wtxid(wtxid)
@@ -437,10 +434,9 @@ class Transactions:
         if left:
             relay.next_ns = self._draw_next(conn, turn.now.mono_ns)
 
-    def _maybe_rebroadcast(self, now_ns: int) -> None:
+    def _rebroadcast(self, now_ns: int) -> None:
         """Announce again what is ours and nobody seems to have heard of."""
-        assert self._rebroadcast_ns is not None
-        if now_ns < self._rebroadcast_ns:
+        if self._rebroadcast_ns is None or now_ns < self._rebroadcast_ns:
             return
         for txid in list(self.mempool.unbroadcast):
             entry = self.mempool.get(txid)

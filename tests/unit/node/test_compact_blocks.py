@@ -32,8 +32,9 @@ class Scene:
         grown = branches.grow(branches.genesis, 110)
         self.tip = grown[-1]
         self.payments = [
-            payment(OutPoint(block.coinbase.txid, 0), block.coinbase.vout[0].value - 10_000)
+            payment(OutPoint(block.coinbase.txid, 0), half, outputs=2)
             for block in grown[:3]
+            if (half := block.coinbase.vout[0].value // 2 - 5_000)
         ]
         self.block = branches.on(self.tip, self.payments, fees=30_000)
         self.bench = Bench(blocks=grown, policy=Policy(acceptnonstdtxn=True))
@@ -214,5 +215,3 @@ def test_of_those_asked_to_one_that_we_dialled_stays() -> None:
         tip = first_with(scene, peer, tip)
     assert outbound.take_one(SendCmpct).high_bandwidth
     assert [one.high_bandwidth for one in peers[1].take(SendCmpct)] == [True, False]
-
-
