@@ -168,6 +168,8 @@ class Talker:
         self._wtxid_relay = wtxid_relay
         self._compact = compact
         bench.peers[number] = self
+        if version < 70016:
+            self._wtxid_relay = False
         address = address or NetAddress.from_text(f"10.9.{number >> 8}.{number & 255}:5000")
         bench.handle(Connected(number, inbound, address, permissions))
 
@@ -180,6 +182,11 @@ class Talker:
         self.send(Verack())
         if self._compact:
             self.send(SendCmpct(high_bandwidth=False))
+
+    def shake_hands_plainly(self) -> None:
+        """As old software does."""
+        self.send(self._version)
+        self.send(Verack())
 
     def send(self, *messages: Message) -> None:
         """Say something, all of it in one piece."""

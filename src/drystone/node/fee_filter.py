@@ -45,7 +45,7 @@ class FeeFilter:
         self.sent: int | None = None
         self.next_ns = 0
 
-    def due(self, rate: int, now_ns: int, dice: Dice) -> bool:
+    def is_due(self, rate: int, now_ns: int, dice: Dice) -> bool:
         """Whether to look at the rate now; if not, a large change may bring the time forward."""
         if now_ns >= self.next_ns:
             self.next_ns = now_ns + exponential_ns(dice, AVG_FEEFILTER_BROADCAST_INTERVAL_NS)

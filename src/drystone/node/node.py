@@ -15,6 +15,7 @@ from drystone.chain.chainstate import ChainState, TipChange
 from drystone.core.chance import Stream
 from drystone.core.time import Time
 from drystone.mempool.pool import Mempool
+from drystone.node.addresses import Addresses
 from drystone.node.alarms import Alarms
 from drystone.node.blocks import Blocks
 from drystone.node.connection import MAX_HELD_BYTES, Connection
@@ -51,9 +52,12 @@ from drystone.node.turn import Turn
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.handshake import ConnectionKind, Local
 from drystone.p2p.messages import (
+    Addr,
+    AddrV2,
     BlockMessage,
     BlockTxn,
     CmpctBlock,
+    GetAddr,
     GetBlocks,
     GetBlockTxn,
     GetData,
@@ -132,6 +136,7 @@ class Node:
             transactions=self.transactions.for_compact_blocks,
             follow=self._follow,
         )
+        self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
         self.miner = Miner(chain, mempool)
 
     def handle(self, event: Event, now: Time) -> list[Action]:
@@ -144,8 +149,13 @@ class Node:
     # ------------------------------------------------------------------ peers come and go
 
     def _connected(self, event: Connected, turn: Turn) -> None:
-        kind = ConnectionKind.INBOUND if event.inbound else ConnectionKind.MANUAL
-        if not event.inbound:
+        kind = ConnectionKind.INBOUND
+        if event.inbound:
+            if self.addresses.is_full and not self._made_room(turn):
+                turn.actions.append(Close(event.peer, "all places are taken"))
+                return
+        else:
+            kind = self.addresses.dialled(event.address) or ConnectionKind.MANUAL
             if any(_is_dialled(conn, event.address) for conn in self.peers.values()):
                 turn.actions.append(Close(event.peer, "connected to that address already"))
                 return
@@ -165,6 +175,13 @@ class Node:
         turn.perform(conn, peer.start(turn.now))
         self._watch(conn)
 
+    def _made_room(self, turn: Turn) -> bool:
+        """Whether somebody else who dialled us had to go."""
+        evicted = self.addresses.make_room()
+        if evicted is not None:
+            turn.disconnect(evicted, "evicted for another")
+        return evicted is not None
+
     def _local(self) -> Local:
         settings = self.settings
         return Local(
@@ -177,6 +194,7 @@ class Node:
     def _refused(self, event: Refused, turn: Turn) -> None:
         if not any(_is_dialled(conn, event.address) for conn in self.peers.values()):
             self._dialling.lost(event.address, turn.now.mono_ns)
+            self.addresses.refused(event.address)
 
     def _closed(self, event: Closed, turn: Turn) -> None:
         conn = self.peers.get(event.peer)
@@ -191,13 +209,15 @@ class Node:
             self._dialling.ready(conn.peer.address)
         self.blocks.ready(conn, turn)
         self.transactions.ready(conn, turn)
+        self.addresses.ready(conn, turn)
 
-    def _forget(self, conn: Connection, now_ns: int) -> None:
+    def _forget(self, conn: Connection, now: Time) -> None:
         """A connection is over; nothing of it is kept."""
         if self.peers.pop(conn.id, None) is None:
             return
         if not conn.peer.kind.is_inbound:
-            self._dialling.lost(conn.peer.address, now_ns)
+            self._dialling.lost(conn.peer.address, now.mono_ns)
+        self.addresses.gone(conn, now)
         self._alarms.cancel((_LIVE, conn.id))
         self._alarms.cancel((_SERVE, conn.id))
         if conn.is_ready:
@@ -305,6 +325,12 @@ class Node:
     def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
         self.transactions.announce_all(conn, turn)
 
+    def _on_addr(self, conn: Connection, message: Addr | AddrV2, turn: Turn) -> None:
+        self.addresses.hear(conn, message, turn)
+
+    def _on_getaddr(self, conn: Connection, _message: GetAddr, turn: Turn) -> None:
+        self.addresses.answer(conn, turn)
+
     # ------------------------------------------------------------------ user and miner
 
     def _submit(self, event: Submit, turn: Turn) -> None:
@@ -360,7 +386,7 @@ class Node:
         times: list[int | None] = []
         while True:
             for conn in turn.left:
-                self._forget(conn, now_ns)
+                self._forget(conn, turn.now)
             turn.left.clear()
             if self.transactions.has_changed:
                 self.transactions.has_changed = False
@@ -369,6 +395,7 @@ class Node:
                 self.blocks.conclude(turn),
                 self.transactions.conclude(turn),
                 self.miner.conclude(turn),
+                self.addresses.conclude(turn),
             ]
             if not turn.left:
                 break
@@ -413,4 +440,7 @@ class Node:
         BlockTxn: _on_blocktxn,
         TxMessage: _on_tx,
         MempoolMessage: _on_mempool,
+        Addr: _on_addr,
+        AddrV2: _on_addr,
+        GetAddr: _on_getaddr,
     }

@@ -93,6 +93,7 @@ class Transactions:
         self._requests = TxRequests(key)
         self.orphans = Orphanage()
         self._relays: dict[int, TxPeer] = {}
+        self._announcing: dict[int, TxPeer] = {}  # those of them who are to hear something
         self._rejects = Recent(REJECTS)  # by wtxid, and by txid where the witness is not to blame
         self._reconsiderable = Recent(REJECTS)  # paid too little, alone
         self._confirmed = Recent(CONFIRMED)
@@ -100,6 +101,7 @@ class Transactions:
         self._next_inbound_ns = 0
         self._steps = FeeSteps(mempool.policy.minrelaytxfee)
         self._rebroadcast_ns: int | None = None
+        self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
         self.has_changed = False  # the mempool, since the miner last looked
 
     # ------------------------------------------------------------------ peers
@@ -120,6 +122,7 @@ class Transactions:
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
+        self._announcing.pop(conn.id, None)
         if self._relays.pop(conn.id, None) is not None:
             self._requests.disconnected(conn.id)
             self.orphans.forget_peer(conn.id)
@@ -321,6 +324,7 @@ class Transactions:
         """The tip has moved."""
         if change.disconnected:
             self._confirmed.clear()
+        self._fee_filters_ns = turn.now.mono_ns  # the download may be over
         # What was refused may be right now: coins have come, lock times have passed.
         self._rejects.clear()
         self._reconsiderable.clear()
@@ -363,20 +367,25 @@ class Transactions:
             name = tx.wtxid if conn.peer.wtxid_relay else tx.txid
             if conn.peer.wants_transactions and name not in relay.known:
                 relay.to_announce[tx.wtxid] = None
+                self._announcing[id_] = relay
 
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
         now_ns = turn.now.mono_ns
         self._ask(turn)
         self._rebroadcast(now_ns)
-        times = [self._requests.due_at(), self._rebroadcast_ns]
-        for id_, relay in self._relays.items():
+        if self._fee_filters_ns is not None and self._fee_filters_ns <= now_ns:
+            self._tell_fee_filters(turn)
+        times = [self._requests.due_at(), self._rebroadcast_ns, self._fee_filters_ns]
+        for id_, relay in list(self._announcing.items()):
+            if relay.next_ns is None:
+                relay.next_ns = self._draw_next(self._peers[id_], now_ns)
+            if relay.next_ns <= now_ns:
+                self._announce_to(self._peers[id_], relay, turn)
             if relay.to_announce:
-                if relay.next_ns is None:
-                    relay.next_ns = self._draw_next(self._peers[id_], now_ns)
-                if relay.next_ns <= now_ns:
-                    self._announce_to(self._peers[id_], relay, turn)
                 times.append(relay.next_ns)
+            else:
+                del self._announcing[id_]
         return min([time for time in times if time is not None], default=None)
 
     def _ask(self, turn: Turn) -> None:
@@ -468,34 +477,35 @@ class Transactions:
         if relay is not None:
             for entry in self.mempool:
                 relay.to_announce[entry.tx.wtxid] = None
+                self._announcing[conn.id] = relay
             relay.next_ns = turn.now.mono_ns
 
     # ------------------------------------------------------------------ fees
 
+    def _tell_fee_filters(self, turn: Turn) -> None:
+        """Tell peers what transactions must pay, each at its time, if that has changed."""
+        self._fee_filters_ns = None
+        for id_, relay in self._relays.items():
+            self._tell_fee_filter(self._peers[id_], relay, turn)
+
     def _tell_fee_filter(self, conn: Connection, relay: TxPeer, turn: Turn) -> None:
-        peer = conn.peer
+        peer, fees = conn.peer, relay.fee_filter
         if peer.common_version < FEEFILTER_VERSION or Permissions.FORCERELAY in peer.permissions:
             return
         rate = self.mempool.minimum_rate(turn.now.unix_s)
         if self._initial_download.is_on(turn.now):
             rate = NOTHING
-        if not relay.fee_filter.due(rate, turn.now.mono_ns, self._dice):
-            return
-        if rate != NOTHING:
-            least = self.mempool.policy.minrelaytxfee
-            rate = max(self._steps.rounded(rate, self._dice), least)
-        if rate != relay.fee_filter.sent:
-            turn.send(conn, FeeFilterMessage(rate))
-            relay.fee_filter.sent = rate
-
-    def tell_fee_filters(self, turn: Turn) -> int | None:
-        """Tell peers what has changed; when to look again."""
-        times = []
-        for id_, relay in self._relays.items():
-            conn = self._peers[id_]
-            self._tell_fee_filter(conn, relay, turn)
-            times.append(relay.fee_filter.next_ns)
-        return min(times, default=None)
+        elif fees.sent == NOTHING:
+            fees.next_ns = turn.now.mono_ns  # it is over
+        if fees.is_due(rate, turn.now.mono_ns, self._dice):
+            if rate != NOTHING:
+                least = self.mempool.policy.minrelaytxfee
+                rate = max(self._steps.rounded(rate, self._dice), least)
+            if rate != fees.sent:
+                turn.send(conn, FeeFilterMessage(rate))
+                fees.sent = rate
+        if self._fee_filters_ns is None or fees.next_ns < self._fee_filters_ns:
+            self._fee_filters_ns = fees.next_ns
 
     def for_compact_blocks(self) -> Iterable[Transaction]:
         """All that might be in a block."""

@@ -270,9 +270,10 @@ def test_whoever_wants_no_transactions_hears_of_none() -> None:
 def test_a_peer_is_told_the_least_that_transactions_must_pay() -> None:
     bench = a_bench()
     peer = bench.peer()
-    assert peer.take_one(FeeFilter).fee_rate == bench.mempool.policy.minrelaytxfee
-    bench.pass_(3_600)
-    assert not peer.take(FeeFilter)  # it has not changed
+    bench.pass_(7_200)
+    told = [message.fee_rate for message in peer.take(FeeFilter)]
+    assert 0 < len(told) < 40  # ten minutes apart on average, if the step is another
+    assert set(told) <= {100, 103}  # rounded by chance, and never below what we relay
 
 
 def test_during_the_initial_download_transactions_are_neither_wanted_nor_asked_for() -> None:
@@ -284,6 +285,16 @@ def test_during_the_initial_download_transactions_are_neither_wanted_nor_asked_f
     peer.send(inv(paid(0)))
     bench.pass_(10)
     assert not peer.take(GetData)
+
+
+def test_once_the_initial_download_is_over_peers_are_told_what_to_pay() -> None:
+    branches = Branches()
+    (block,) = branches.grow(branches.genesis, 1)
+    bench = Bench(blocks=[block], unix_s=block.header.time + 30 * 24 * 3600)
+    peer = bench.peer()
+    peer.forget()
+    bench.submit(branches.on(block, time=bench.start_s))
+    assert peer.take_one(FeeFilter).fee_rate in (100, 103)
 
 
 def test_a_transaction_of_ours_that_nobody_asked_for_is_announced_again_to_newcomers() -> None:
