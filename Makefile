@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test lint docs bench fuzz picture history clean
+.PHONY: help up test lint docs bench fuzz kill picture history clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ bench: ## measure: tests/benchmarks, then hashes per second
 fuzz: ## let a fuzzer loose on decoders and interpreter (ARGS="--seconds 600")
 	@sh tools/bootstrap.sh fuzz
 	@exec .venv/bin/python tools/fuzz.py $(ARGS)
+
+kill: ## kill a process that keeps a chain on disk, a thousand times (ARGS="--kills 5000 --seed 2")
+	@sh tools/bootstrap.sh test
+	@exec .venv/bin/python -m tests.support.kill_campaign $(ARGS)
 
 picture: ## draw docs/live-view.svg anew, from a run in virtual time
 	@sh tools/bootstrap.sh run

@@ -25,8 +25,9 @@ from drystone.consensus.chains import REGTEST
 from drystone.consensus.coins import Coin
 from drystone.consensus.verifier import INLINE, Verifier
 from drystone.mempool.chainview import ChainView
+from drystone.mempool.outcomes import Accepted
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Mempool
+from drystone.mempool.pool import Mempool
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut

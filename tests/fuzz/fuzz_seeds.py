@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 
-from drystone.p2p.compact import compact_block
 from tests.support.blocks import MinedChain
 from tests.support.spending import KEYS, LOCKS, SECRET, spend
 
@@ -10,6 +9,8 @@ from drystone.consensus.chains import MAINNET, REGTEST
 from drystone.consensus.coins import Coin
 from drystone.crypto import base58
 from drystone.crypto.address import address_from_script, wif_from_secret
+from drystone.mempool.dump import Dump, Saved
+from drystone.p2p.compact import compact_block
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.messages import (
     MESSAGES,
@@ -114,6 +115,11 @@ def seeds() -> Mapping[str, list[bytes]]:
         "transaction": [tx.encode() for tx in transactions],
         "block": [block.encode() for block in blocks],
         "message_parts": [tree.encode(), BlockLocator((REGTEST.genesis_hash,)).encode()],
+        "mempool": [
+            *(tx.encode() for tx in transactions),
+            source.encode() + payment.encode(),
+            Dump((Saved(source, 1, 2), Saved(payment, 3, 4))).encode(None),
+        ],
         "message": [
             bytes((sorted(MESSAGES).index(one.command),)) + one.encode()
             for one in _messages(blocks)

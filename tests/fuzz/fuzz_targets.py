@@ -34,6 +34,12 @@ from drystone.crypto.address import (
 from drystone.crypto.bech32 import Checksum
 from drystone.crypto.ripemd160 import hash160
 from drystone.crypto.secp256k1 import tap_tweak, tweak_public_key, x_only_public_key
+from drystone.mempool.chainview import ChainView
+from drystone.mempool.dump import read_dump
+from drystone.mempool.outcomes import Accepted
+from drystone.mempool.policy import Policy
+from drystone.mempool.pool import Mempool
+from drystone.mempool.script_cache import ScriptCache
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.messages import MESSAGES, decode_message
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
@@ -143,6 +149,36 @@ def message_parts(data: bytes) -> None:
         tree = PartialMerkleTree.decode(Reader(data))
         assert PartialMerkleTree.decode(Reader(tree.encode())) == tree
         tree.extract()
+
+
+def mempool(data: bytes) -> None:
+    """Transactions one after the other are let in or refused, and so is what a dump has of them.
+
+    Testing tells what letting in will do, and a block of all that got in empties the mempool.
+    """
+    view = ChainView(_Plenty(), _HEIGHT, 600 * _HEIGHT, lambda height: 600 * height)
+    now = 600 * _HEIGHT
+    for policy in (Policy(), Policy(acceptnonstdtxn=True, minrelaytxfee=0)):
+        pool = Mempool(REGTEST, policy, scripts=ScriptCache(Whim()))
+        for tx in _transactions(data):
+            is_fine = isinstance(pool.test(tx, view, now), Accepted)
+            assert isinstance(pool.accept(tx, view, now), Accepted) is is_fine
+        entries = [entry.tx for chunk in pool.chunks() for entry in chunk.entries]
+        assert len(entries) == len(pool) == len(set(entries))
+        kept = read_dump(pool.dump().encode(data[:8].ljust(8)))
+        assert [saved.tx for saved in kept.transactions] == entries
+        pool.restore(read_dump(data), view, now)
+        left = tuple(entry.tx for entry in pool)
+        pool.follow(view, now, connected=[Block(REGTEST.genesis.header, left)])
+        assert not len(pool) and not pool.usage_bytes
+
+
+def _transactions(data: bytes) -> Iterator[Transaction]:
+    """As many as follow each other."""
+    r = Reader(data)
+    with suppress(DecodeError):
+        while r.left:
+            yield Transaction.decode(r)
 
 
 # Scripts as bytes.
@@ -355,13 +391,23 @@ class _Feed:
 
 TARGETS: Final[Mapping[str, Target]] = {
     target.__name__: target
-    for target in (transaction, block, message_parts, message, script, address, interpreter)
+    for target in (
+        transaction,
+        block,
+        message_parts,
+        message,
+        mempool,
+        script,
+        address,
+        interpreter,
+    )
 }
 
 MAX_BYTES: Final = {
     "transaction": 1 << 14,
     "block": 1 << 14,
     "message_parts": 1 << 12,
+    "mempool": 1 << 13,
     "message": 1 << 13,
     "script": 1 << 11,
     "address": 200,

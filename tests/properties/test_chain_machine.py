@@ -87,7 +87,7 @@ class Place(NamedTuple):
         return self.branches.add(assembled(block, self.branches.params))
 
     def spending_or_empty(self, tx_of: Callable[[OutPoint], Transaction]) -> Block:
-        """A block with one transaction of a coin that may be spent; without any if there is none."""
+        """A block with one transaction of a coin that may be spent, if there is any."""
         mature = self.mature()
         return self.block(*[tx_of(mature[self.pick % len(mature)])] if mature else [])
 
@@ -283,7 +283,7 @@ def with_another_witness(block: Block) -> Block:
 
 MUTATIONS = [with_the_last_twice, without_the_last, without_witnesses, with_another_witness]
 
-mostly_good = st.one_of(*[st.sampled_from(GOOD)] * 9, st.sampled_from(RECIPES))
+mostly_good = st.one_of(*[st.sampled_from(GOOD)] * 6, st.sampled_from(RECIPES))
 orders = st.sampled_from(
     ["up", "together", "headers first, then up", "headers first, then down", "not at all"]
 )
@@ -312,13 +312,13 @@ class AnyChain(RuleBasedStateMachine):
         self.made: list[Block] = [self.branches.genesis]  # the last of them is looked at first
         self.open()
         block = self.branches.genesis
-        for recipe in (empty, empty, empty, many_paid, spending):
+        for recipe in (again_as_a_coinbase_was, empty, empty, many_paid, spending):
             block = recipe(self.place_on(block, 0))
             self.made.append(block)
             self.submit(block)
 
     def open(self) -> None:
-        blocks, coins = self.shelf.stores()
+        blocks, coins = self.shelf.stores(self.params)
         self.chain = ChainState(self.params, blocks, coins, flush_blocks=self.flush_blocks)
 
     def teardown(self) -> None:
@@ -340,16 +340,15 @@ class AnyChain(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ making
 
-    @rule(parent=recent, recipe=st.sampled_from(RECIPES), pick=picks, is_sent=st.booleans())
-    def make_block(self, parent: int, recipe: Recipe, pick: int, is_sent: bool) -> None:
+    @rule(parent=recent, recipe=st.sampled_from(RECIPES), order=orders, pick=picks)
+    def make_block(self, parent: int, recipe: Recipe, order: str, pick: int) -> None:
         block = recipe(self.place_on(self.one_of(parent), pick))
         self.made.append(block)
-        if is_sent:
-            self.submit(block)
+        self.deliver_in(order, [block])
 
     @rule(
-        depth=st.integers(0, 5),
-        more=st.integers(0, 2),
+        depth=st.sampled_from([1, 2, 3, 4, 5, 0]),
+        more=st.sampled_from([1, 0, 2]),
         recipes=st.lists(mostly_good, min_size=7, max_size=7),
         order=orders,
         pick=picks,
@@ -367,6 +366,28 @@ class AnyChain(RuleBasedStateMachine):
             rivals.append(block)
         self.made += rivals
         self.deliver_in(order, rivals)
+
+    @rule(
+        depth=st.integers(0, 2),
+        order=st.permutations([0, 1, 2, 3, 4, 5]),
+        recipes=st.lists(mostly_good, min_size=6, max_size=6),
+        pick=picks,
+        how=orders,
+    )
+    def race(
+        self, depth: int, order: list[int], recipes: list[Recipe], pick: int, how: str
+    ) -> None:
+        """Two branches of three blocks, whose headers are known, and whose data come mixed."""
+        path = self.model.path(self.model.tip)
+        start = self.branches.blocks[path[-1 - min(depth, len(path) - 1)]]
+        blocks: list[Block] = []
+        for nth, recipe in enumerate(recipes):
+            parent = blocks[-1] if nth % 3 else start
+            blocks.append(recipe(self.place_on(parent, pick)))
+        self.made += blocks
+        self.submit_headers(blocks[:3])
+        self.submit_headers(blocks[3:])
+        self.deliver_in(how, [blocks[n] for n in order])
 
     # ------------------------------------------------------------------ delivering
 
@@ -499,14 +520,16 @@ class AnyChain(RuleBasedStateMachine):
         for block_hash in self.chain.tip.hash, self.made[-1].hash:
             if block_hash in self.model.blocks:
                 assert self.chain.block(block_hash) == self.model.blocks[block_hash]
-        assert self.chain.coin(OutPoint(Txid(bytes(32)), 0)) is None
-        for outpoint in list(self.model.coins())[-2:]:
-            assert self.chain.coin(outpoint) == self.model.coins()[outpoint]
+        coins = self.model.coins()
+        for tx in [tx for block in self.made[-3:] for tx in block.vtx]:
+            made = [OutPoint(tx.txid, vout) for vout in range(len(tx.vout))]
+            for outpoint in [*made, *(txin.prevout for txin in tx.vin)]:
+                assert self.chain.coin(outpoint) == coins.get(outpoint)
 
 
 def outcomes_of(submission: Submission) -> list[Taken]:
     return [
-        Taken(is_new, error and type(error), error and error.reason)
+        Taken(is_new, type(error) if error else None, error.reason if error else None)
         for _, is_new, error in submission.outcomes
     ]
 
@@ -524,5 +547,14 @@ def moved_of(change: TipChange) -> Moved:
     )
 
 
+class AnyChainOnDisk(AnyChain):
+    """The same, kept in files."""
+
+    def __init__(self) -> None:
+        super().__init__(SHELVES["disk"])
+
+
 TestAnyChain = AnyChain.TestCase
-TestAnyChain.settings = settings(max_examples=60, stateful_step_count=30)
+TestAnyChain.settings = settings(max_examples=200, stateful_step_count=40)
+TestAnyChainOnDisk = AnyChainOnDisk.TestCase
+TestAnyChainOnDisk.settings = settings(max_examples=15, stateful_step_count=30)

@@ -83,6 +83,45 @@ def test_a_count_that_can_not_be_true_is_refused_at_once(command: str, count: in
         assert process_time() - start < 0.05
 
 
+def hostile(command: str, size: int) -> bytes:
+    """About so many bytes of one message, of as many items as it can have."""
+    if command == "cmpctblock":
+        return bytes(88) + compact_size(size // 6) + bytes(size // 6 * 6) + b"\0"
+    if command == "getblocktxn":
+        return bytes(32) + compact_size(size) + bytes(size)
+    if command == "blocktxn":
+        return bytes(32) + compact_size(size // 10) + bytes(size // 10 * 10)
+    if command == "merkleblock":
+        return bytes(84) + compact_size(size // 32) + bytes(size // 32 * 32) + b"\0"
+    if command == "addrv2":
+        return compact_size(size // 1000) + (bytes(5) + b"\xaa" + bytes(3)) * (size // 1000)
+    head = {"cfheaders": 65, "cfcheckpt": 33, "getheaders": 4}[command]
+    return bytes(head) + compact_size(size // 32) + bytes(size // 32 * 32 + 32)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("cmpctblock", "getblocktxn", "blocktxn", "merkleblock"),
+        *("addrv2", "cfheaders", "cfcheckpt", "getheaders"),
+    ],
+)
+def test_decoding_takes_linear_time(command: str) -> None:
+    """Ten times the bytes, some ten times the time; it would be a hundred times if it weren't."""
+
+    def seconds(size: int) -> float:
+        payload = hostile(command, size)
+        best = float("inf")
+        for _ in range(5):
+            start = process_time()
+            with suppress(DecodeError):
+                decode_message(command, payload)
+            best = min(best, process_time() - start)
+        return best
+
+    assert seconds(400_000) < 30 * max(seconds(40_000), 1e-4)
+
+
 # Frames.
 
 

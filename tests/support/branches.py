@@ -114,7 +114,7 @@ class Branches:
         """So many blocks on a block, one on the other."""
         grown: list[Block] = []
         for _ in range(count):
-            parent = self.on(parent, **other)
+            parent = self.on(parent, (), **other)
             grown.append(parent)
         return grown
 

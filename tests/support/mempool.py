@@ -10,8 +10,9 @@ from drystone.mempool.chainview import ChainView
 from drystone.mempool.cluster import Cluster
 from drystone.mempool.contents import Removal, Why
 from drystone.mempool.entry import Entry
+from drystone.mempool.outcomes import Accepted, Outcome, PackageOutcome, Refused
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Mempool, Outcome, PackageOutcome, Refused
+from drystone.mempool.pool import Mempool
 from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.hashes import NULL_HASH, BlockHash, Txid, Wtxid, display
 from drystone.primitives.script import op_return

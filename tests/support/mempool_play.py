@@ -14,8 +14,9 @@ from typing import Final
 from drystone.consensus.coins import Coin
 from drystone.core.chance import Stream
 from drystone.mempool.contents import Removal, Why
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Mempool, Refused
+from drystone.mempool.pool import Mempool
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import Txid
 from drystone.primitives.script import op_return

@@ -107,7 +107,9 @@ class NaiveChain:
     def __init__(self, params: Params) -> None:
         self.params = params
         genesis = params.genesis
-        self.headers: dict[BlockHash, BlockHeader] = {genesis.hash: genesis.header}
+        self.headers: dict[BlockHash, BlockHeader] = {}
+        self._paths: dict[BlockHash, list[BlockHash]] = {}
+        self._works: dict[BlockHash, int] = {}
         self.blocks: dict[BlockHash, Block] = {genesis.hash: genesis}
         self.failures: dict[BlockHash, str] = {}
         self.once_valid: set[BlockHash] = {genesis.hash}
@@ -116,20 +118,23 @@ class NaiveChain:
         self._replays = Replays(params, self.blocks)
         self._last_turn = 0
         self._precious_turn = 0
+        self._know(genesis.header, [])
 
     # ------------------------------------------------------------------ what there is
 
     def path(self, block_hash: BlockHash) -> list[BlockHash]:
         """From genesis to a block."""
-        path = [block_hash]
-        while path[-1] != self.params.genesis_hash:
-            path.append(self.headers[path[-1]].prev_hash)
-        return path[::-1]
+        return self._paths[block_hash]
 
     def work(self, block_hash: BlockHash) -> int:
         """Of all blocks up to this one."""
-        bits = [self.headers[below].bits for below in self.path(block_hash)]
-        return sum(2**256 // (read_compact(each).value + 1) for each in bits)
+        return self._works[block_hash]
+
+    def _know(self, header: BlockHeader, path_to_parent: list[BlockHash]) -> None:
+        self.headers[header.hash] = header
+        path = self._paths[header.hash] = [*path_to_parent, header.hash]
+        bits = [self.headers[block_hash].bits for block_hash in path]
+        self._works[header.hash] = sum(2**256 // (read_compact(each).value + 1) for each in bits)
 
     def is_complete(self, block_hash: BlockHash) -> bool:
         """Whether all blocks up to this one have come."""
@@ -201,7 +206,7 @@ class NaiveChain:
 
     def precious(self, block_hash: BlockHash) -> Moved | None:
         """The first among its equals from now on, unless the tip has more work."""
-        if self.work(block_hash) >= self.work(self.tip):
+        if self.work(block_hash) >= self.work(self.tip) and self.is_complete(block_hash):
             self._precious_turn -= 1
             self.turns[block_hash] = self._precious_turn
         return self._find_best()
@@ -227,7 +232,7 @@ class NaiveChain:
             max_time=now + 2 * 60 * 60,
             params=self.params,
         )
-        self.headers[header.hash] = header
+        self._know(header, self.path(header.prev_hash))
 
     def _median_time(self, headers: Sequence[BlockHeader]) -> int:
         return median_time_past([header.time for header in headers[-MEDIAN_TIME_SPAN:]])

@@ -162,6 +162,7 @@ class ChainState:
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
         self._trouble: str | None = None
+        self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
 
     # ------------------------------------------------------------------ looking
@@ -289,7 +290,8 @@ class ChainState:
         if node is self.tree.genesis:
             raise ValueError("genesis can't be invalidated")
         with self._step():
-            self._fail(node, INVALIDATED)
+            if node.failure is None:  # a broken rule is worth remembering
+                self._fail(node, INVALIDATED)
             self.tree.reconsider_all()
             return self._activate()
 
@@ -316,6 +318,12 @@ class ChainState:
 
     # ------------------------------------------------------------------ keeping
 
+    def took_in_unrecorded(self) -> None:
+        """Let the store know that what it had found unrecorded has been submitted, all of it."""
+        with self._step():
+            self.unrecorded = ()
+            self._blocks.took_in_unrecorded()
+
     def flush(self) -> None:
         """Write the coins as they are at the tip, and have all that is written put on disk."""
         with self._step():
@@ -328,8 +336,10 @@ class ChainState:
                 self.flush()
         finally:
             self._trouble = self._trouble or "it is closed"
-            self._coins.close()
-            self._blocks.close()
+            try:
+                self._coins.close()
+            finally:
+                self._blocks.close()
 
     @contextmanager
     def _step(self) -> Iterator[None]:
@@ -379,8 +389,7 @@ class ChainState:
             return Outcome(self.tree.get(block.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
         self._recent.put(block)
-        self.tree.add_data(node, len(block.vtx))
-        self._dirty[node] = None
+        self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
         return Outcome(node, is_new=True, error=None)
 
     def _check_in_place(self, block: Block, node: BlockNode) -> None:
@@ -436,6 +445,8 @@ class ChainState:
         """
         old = self.tip
         fork = fork_of(old, target)
+        if fork is old:
+            target = target.ancestor(min(target.height, old.height + STEP_BLOCKS))
         paper = CoinsChange(self._coins)
         for node in reversed(path_up(fork, old)):
             paper.disconnect(self.block(node.hash), self._blocks.undo(node.hash))
@@ -447,8 +458,6 @@ class ChainState:
                 new = node
                 if len(waiting) > WAITING_BLOCKS:
                     self._settle(waiting.popleft())
-                if fork is old and node.height - old.height >= STEP_BLOCKS:
-                    break
             meanwhile()
             while waiting:
                 self._settle(waiting.popleft())
@@ -568,7 +577,13 @@ class ChainState:
     def _open(self, coins_tip: BlockHash | None, progress: Progress) -> None:
         """Take up what the stores hold, and bring the coins to the tip."""
         loaded = self._blocks.load()
-        self.tree.restore(loaded.records)
+        try:
+            self.tree.restore(loaded.records)
+        except KeyError as missing:
+            raise StoreError(
+                f"a block builds on {display(missing.args[0])}, which isn't there: these are "
+                "another chain's blocks, or they are damaged: reindex"
+            ) from None
         genesis = self.tree.genesis
         if loaded.tip is None:
             if coins_tip not in (None, genesis.hash):
@@ -621,6 +636,10 @@ class ChainState:
             if done % STEP_BLOCKS == 0 or done == total:
                 self._coins.apply(paper)
                 paper = CoinsChange(self._coins)
+                if self._coins.unwritten > self._flush_changes:
+                    stands_at = node.parent if done <= len(down) else node
+                    assert stands_at is not None  # genesis is never left
+                    self._coins.flush(stands_at.hash)
                 progress(done, total)
         self._unflushed_blocks = total
 

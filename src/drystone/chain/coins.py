@@ -122,7 +122,7 @@ class CoinsCache:
 
     def _keep_read(self, outpoint: OutPoint, coin: Coin) -> None:
         if len(self._read) >= self._most_read:
-            self._drop(self._most_read // 8)
+            self._drop(max(1, self._most_read // 8))
         self._read[outpoint] = coin
 
     def _drop(self, count: int) -> None:

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from drystone.chain.blockfile import Record, Skipped
 from drystone.chain.chainstate import Arrival, ChainState
-from drystone.consensus.errors import BlockOrphan, Rejected
+from drystone.consensus.errors import BlockInvalid, BlockOrphan, Rejected
 from drystone.primitives.block import HEADER_BYTES, Block
 from drystone.primitives.codec import DecodeError
 from drystone.primitives.hashes import BlockHash, display, sha256d
 
 BATCH_BLOCKS: Final = 128
 BATCH_TRANSACTIONS: Final = 4_000
-MOST_ORPHANS: Final = 10_000  # blocks that wait for their parents
+PASSED_OVER: Final = 1_000  # known blocks, after which a report is due
+MOST_ORPHANS: Final = 10_000  # blocks that wait for their parents,
+MOST_ORPHAN_BYTES: Final = 128 << 20  # of so many bytes
 MOST_COMPLAINTS: Final = 1_000  # sentences kept; more are only counted
 
 
@@ -39,18 +42,64 @@ class ImportReport:
             self.complaints.append(sentence)
 
 
+class Orphans:
+    """Blocks that wait for their parents: all files of an import share them.
+
+    most, most_bytes: there is no room for more. are_bad: blocks that were refused for good;
+    whatever builds on them need not wait.
+    """
+
+    def __init__(self, most: int = MOST_ORPHANS, most_bytes: int = MOST_ORPHAN_BYTES) -> None:
+        self.count = 0
+        self.are_bad: set[BlockHash] = set()
+        self._most = most
+        self._most_bytes = most_bytes
+        self._size = 0  # bytes
+        self._by_parent: dict[BlockHash, list[Arrival]] = {}
+        self._hashes: set[BlockHash] = set()
+
+    def put(self, arrival: Arrival) -> bool:
+        """Let a block wait, if there is room; one that waits already is not put twice."""
+        block = arrival.block
+        if block.hash in self._hashes:
+            return True
+        size = block.total_size
+        if self.count >= self._most or self._size + size > self._most_bytes:
+            return False
+        self.count += 1
+        self._size += size
+        self._hashes.add(block.hash)
+        self._by_parent.setdefault(block.header.prev_hash, []).append(arrival)
+        return True
+
+    def take(self, parent: BlockHash) -> list[Arrival]:
+        """Those that waited for a block that has come now."""
+        children = self._by_parent.pop(parent, [])
+        self.count -= len(children)
+        for arrival in children:
+            self._size -= arrival.block.total_size
+            self._hashes.remove(arrival.block.hash)
+        return children
+
+
 def import_blocks(
-    chain: ChainState, records: Iterable[Record | Skipped], *, now: int
+    chain: ChainState,
+    records: Iterable[Record | Skipped],
+    *,
+    now: int,
+    orphans: Orphans | None = None,
 ) -> Iterator[ImportReport]:
     """Submit all blocks of a file, in batches; the report, always the same object, after each.
 
     A block that comes before its parent waits for it. What the chain knows is passed over without
     being decoded, so that an import that was broken off is soon back where it ended.
 
-    now: unix seconds. Raises StoreError.
+    now: unix seconds. orphans: those of files before this one, and for those that come after.
+    Raises StoreError.
     """
     report = ImportReport()
-    yield from _take_in(chain, _arrivals(chain, records, report), report, now)
+    arrivals = _arrivals(chain, records, report)
+    yield from _take_in(chain, arrivals, report, now, Orphans() if orphans is None else orphans)
 
 
 def take_in_unrecorded(chain: ChainState, *, now: int) -> Iterator[ImportReport]:
@@ -59,13 +108,14 @@ def take_in_unrecorded(chain: ChainState, *, now: int) -> Iterator[ImportReport]
     That is a block or two after a crash, and all of them when a directory is reindexed.
     """
     report = ImportReport()
-    yield from _take_in(chain, map(Arrival, chain.unrecorded), report, now)
+    yield from _take_in(chain, map(Arrival, chain.unrecorded), report, now, Orphans())
+    chain.took_in_unrecorded()
 
 
 def _arrivals(
     chain: ChainState, records: Iterable[Record | Skipped], report: ImportReport
-) -> Iterator[Arrival]:
-    """Decode what is new."""
+) -> Iterator[Arrival | None]:
+    """Decode what is new; None for what is passed over."""
     for record in records:
         where = f"at offset {record.offset}"
         if isinstance(record, Skipped):
@@ -76,6 +126,7 @@ def _arrivals(
         node = chain.tree.get(BlockHash(sha256d(record.block[:HEADER_BYTES])))
         if node is not None and node.has_data:
             report.known += 1
+            yield None
             continue
         try:
             yield Arrival(Block.from_bytes(record.block), record.block)
@@ -85,50 +136,70 @@ def _arrivals(
 
 
 def _take_in(
-    chain: ChainState, arrivals: Iterator[Arrival], report: ImportReport, now: int
+    chain: ChainState,
+    arrivals: Iterator[Arrival | None],
+    report: ImportReport,
+    now: int,
+    orphans: Orphans,
 ) -> Iterator[ImportReport]:
-    orphans = _Orphans()
-    batches = _batches(arrivals)
-    upcoming: list[Arrival] = []
-
-    def read_on() -> None:
-        upcoming.extend(next(batches, ()))
-
-    read_on()
-    while upcoming:
-        batch, upcoming[:] = upcoming.copy(), []
-        meanwhile = read_on
+    batches = _ReadAhead(_batches(arrivals))
+    while (batch := batches.take()) is not None:
         while batch:
-            submission = chain.submit_all(batch, now=now, meanwhile=meanwhile)
-            meanwhile = _nothing
+            submission = chain.submit_all(batch, now=now, meanwhile=batches.read_on)
             followers: list[Arrival] = []
             for arrival, outcome in zip(batch, submission.outcomes, strict=True):
-                if isinstance(outcome.error, BlockOrphan) and orphans.put(arrival):
-                    continue
-                _book(report, arrival.block, outcome.is_new, outcome.error)
-                if outcome.node is not None:
-                    followers += orphans.take(outcome.node.hash)
+                block, error = arrival.block, outcome.error
+                if isinstance(error, BlockOrphan):
+                    if block.header.prev_hash in orphans.are_bad:
+                        error = BlockInvalid("bad-prevblk", "builds on a block that is refused")
+                    elif orphans.put(arrival):
+                        continue
+                if isinstance(error, BlockInvalid):
+                    orphans.are_bad.add(block.hash)
+                _book(report, block, outcome.is_new, error)
+                if outcome.node is not None or isinstance(error, BlockInvalid):
+                    followers += orphans.take(block.hash)
             batch = followers
-        if not upcoming:
-            read_on()
         report.orphans = orphans.count
         yield report
     yield report  # what lay behind the last new block, too
 
 
-def _nothing() -> None:
-    pass
+class _ReadAhead:
+    """Batches of which the next can be read before it is asked for."""
+
+    def __init__(self, batches: Iterator[list[Arrival]]) -> None:
+        self._batches = batches
+        self._read: list[list[Arrival]] = []  # one at most
+
+    def read_on(self) -> None:
+        """Read the next, unless that is done."""
+        if not self._read:
+            self._read += islice(self._batches, 1)
+
+    def take(self) -> list[Arrival] | None:
+        """The next, or None if there is none."""
+        self.read_on()
+        return self._read.pop() if self._read else None
 
 
-def _batches(arrivals: Iterator[Arrival]) -> Iterator[list[Arrival]]:
+def _batches(arrivals: Iterator[Arrival | None]) -> Iterator[list[Arrival]]:
+    """Cut into pieces that can be taken in at once; empty ones where much is passed over."""
     batch: list[Arrival] = []
-    transactions = 0
+    transactions = passed_over = 0
     for arrival in arrivals:
-        batch.append(arrival)
-        transactions += len(arrival.block.vtx)
-        if len(batch) >= BATCH_BLOCKS or transactions >= BATCH_TRANSACTIONS:
+        if arrival is None:
+            passed_over += 1
+        else:
+            batch.append(arrival)
+            transactions += len(arrival.block.vtx)
+        if (
+            len(batch) >= BATCH_BLOCKS
+            or transactions >= BATCH_TRANSACTIONS
+            or passed_over >= PASSED_OVER
+        ):
             yield batch
-            batch, transactions = [], 0
+            batch, transactions, passed_over = [], 0, 0
     if batch:
         yield batch
 
@@ -143,25 +214,3 @@ def _book(report: ImportReport, block: Block, is_new: bool, error: Rejected | No
         report.transactions += len(block.vtx)
     else:
         report.known += 1
-
-
-class _Orphans:
-    """Blocks that wait for their parents, up to so many."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._by_parent: dict[BlockHash, list[Arrival]] = {}
-
-    def put(self, arrival: Arrival) -> bool:
-        """Let a block wait, if there is room."""
-        if self.count >= MOST_ORPHANS:
-            return False
-        self.count += 1
-        self._by_parent.setdefault(arrival.block.header.prev_hash, []).append(arrival)
-        return True
-
-    def take(self, parent: BlockHash) -> list[Arrival]:
-        """Those that waited for a block that has come now."""
-        children = self._by_parent.pop(parent, [])
-        self.count -= len(children)
-        return children

@@ -30,6 +30,9 @@ class MemoryBlocks:
         """What an earlier chain on this store has committed."""
         return Loaded(list(self._records.values()), self._tip, ())
 
+    def took_in_unrecorded(self) -> None:
+        """Nothing to do."""
+
     def add_block(self, block: Block, encoded: bytes | None = None) -> None:  # noqa: ARG002
         """Keep a block."""
         self._blocks[block.hash] = block

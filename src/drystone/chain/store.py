@@ -61,6 +61,9 @@ class BlockStore(Protocol):
     def load(self) -> Loaded:
         """All that is known. Called once, first of all."""
 
+    def took_in_unrecorded(self) -> None:
+        """What was found unrecorded has been added, as far as it is good: it need not be kept."""
+
     def add_block(self, block: Block, encoded: bytes | None = None) -> None:
         """Keep a block's data. They count from the next `commit` on, but can be read at once.
 

@@ -226,17 +226,20 @@ class BlockTree:
         self.leaves[node] = None
         return node
 
-    def add_data(self, node: BlockNode, tx_count: int) -> None:
+    def add_data(self, node: BlockNode, tx_count: int) -> list[BlockNode]:
         """Take note that a block's transactions have come, and are valid in themselves.
 
-        Whatever was only waiting for this becomes a candidate, in the order in which the data
-        came.
+        Whatever was only waiting for this becomes a candidate: one that is new, however long ago
+        its data came, so that it takes no tip away from a block of as much work. Returns the nodes
+        whose records have changed, this one first.
         """
         node.tx_count = tx_count
         node.validity = max(node.validity, Validity.TRANSACTIONS)
-        node.sequence = self._next_sequence
-        self._next_sequence += 1
-        self._complete(node)
+        self._put_last(node)
+        completed = self._complete(node)
+        for one in sorted(completed, key=lambda one: one.sequence):  # as their data came
+            self._put_last(one)
+        return completed or [node]
 
     def restore(self, records: Iterable[BlockRecord]) -> None:
         """Take in what a store has kept, genesis' record too. Parents come before children.
@@ -248,7 +251,7 @@ class BlockTree:
             node = self.nodes.get(header.hash)
             if node is None:
                 node = self.add(header, self.nodes[header.prev_hash])
-            node.validity = Validity(record.validity)
+            node.validity = record.validity
             node.tx_count = record.tx_count
             node.sequence = record.sequence
             node.failure = record.failure
@@ -279,23 +282,15 @@ class BlockTree:
             if _can_end_chain(node) and not any(map(_can_end_chain, node.children)):
                 self.candidates[node] = None
 
-    def fail(self, node: BlockNode, reason: str) -> list[BlockNode]:
-        """Mark a block as invalid, and with it all that build on it.
-
-        Returns the nodes that hadn't failed before, itself first.
-        """
+    def fail(self, node: BlockNode, reason: str) -> None:
+        """Mark a block as invalid, and with it all that build on it."""
         node.failure = reason
-        newly = []
-        for descendant in _with_descendants(node):
-            if descendant.is_failed and descendant is not node:
-                continue  # and so have all that build on it
-            descendant.is_failed = True
-            self.candidates.pop(descendant, None)
-            newly.append(descendant)
+        for one in _with_descendants(node):
+            one.is_failed = True
+            self.candidates.pop(one, None)
         parent = node.parent
         if parent is not None and _can_end_chain(parent):
             self.candidates[parent] = None  # the branch may end there now
-        return newly
 
     def unfail(self, node: BlockNode) -> list[BlockNode]:
         """Take back what was found against a block, all below it and all that build on it.
@@ -325,10 +320,10 @@ class BlockTree:
     def make_precious(self, node: BlockNode, tip: BlockNode) -> bool:
         """Treat a block as if it had come before all others of its work. Core: PreciousBlock.
 
-        Whether that is of any use: not if the tip has more work. The last one called precious
-        goes before those called so earlier.
+        Whether that is of any use: not if the tip has more work, nor while blocks are missing. The
+        last one called precious goes before those called so earlier.
         """
-        if node.chainwork < tip.chainwork:
+        if node.chainwork < tip.chainwork or not node.is_complete:
             return False
         self._precious_sequence -= 1
         node.sequence = self._precious_sequence
@@ -336,16 +331,22 @@ class BlockTree:
             self.candidates[node] = None
         return True
 
-    def _complete(self, node: BlockNode) -> None:
-        """Mark a node as complete if it is now, and whatever that completes."""
+    def _put_last(self, node: BlockNode) -> None:
+        """Let all that came before go before it."""
+        node.sequence = self._next_sequence
+        self._next_sequence += 1
+
+    def _complete(self, node: BlockNode) -> list[BlockNode]:
+        """Mark a node as complete if it is now, and whatever that completes; all of these."""
         if node.parent is not None and not node.parent.is_complete:
-            return
+            return []
         completed = [node]
         for one in completed:  # grows as it goes
             one.is_complete = True
             if not one.is_failed:
                 self.candidates[one] = None
             completed += [child for child in one.children if child.has_data]
+        return completed
 
 
 def _can_end_chain(node: BlockNode) -> bool:

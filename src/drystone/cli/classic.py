@@ -1,7 +1,6 @@
 """`drystone classic`: the tutorial's network."""
 
 import math
-import os
 import random
 import sys
 import time
@@ -15,7 +14,7 @@ from drystone.classic.events import Announcement, line_of, notice_of
 from drystone.classic.hello import Hello
 from drystone.classic.node import NONCES_PER_TURN, Node
 from drystone.cli.main import HELP
-from drystone.cli.run import check_kernel, run_until_interrupted, say, warn_if_slow
+from drystone.cli.run import check_kernel, is_terminal, run_until_interrupted, say, warn_if_slow
 from drystone.cli.summary import summary_lines
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
@@ -139,7 +138,7 @@ def up(listen_s: float, nonces: int, *, plain: bool) -> None:
     cores = [
         Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces) for port in places.ports
     ]
-    if plain or not _is_terminal(cast("TextIO | None", sys.stdout)):
+    if plain or not is_terminal(cast("TextIO | None", sys.stdout)):
         _run_plain(cores, places)
     else:
         _run_with_view(cores, places)
@@ -230,13 +229,6 @@ def _here() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         raise UserError("the current folder is gone; change into one that exists") from None
-
-
-def _is_terminal(out: TextIO | None) -> bool:
-    """Whether output can be a live view. None: it was closed before we began."""
-    if os.environ.get("TERM") in {"dumb", "unknown"}:  # it can't move its cursor
-        return False
-    return out is not None and out.isatty()
 
 
 def _introduce(command: str, port: int, places: Places) -> None:

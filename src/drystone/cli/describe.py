@@ -24,11 +24,10 @@ _DIFFICULTY_1_TARGET: Final = 0xFFFF << 208  # mainnet's first
 def describe_chain(chain: ChainState) -> Described:
     """What stands at the tip. Core: getblockchaininfo."""
     tip = chain.tip
-    best_header = max(chain.tree.leaves, key=lambda node: node.chainwork)
     return {
         "chain": chain.params.name,
         "blocks": tip.height,
-        "headers": max(best_header.height, tip.height),
+        "headers": _best_header(chain).height,
         "bestblockhash": display(tip.hash),
         "bits": f"{tip.header.bits:08x}",
         "target": f"{read_compact(tip.header.bits).value:064x}",
@@ -38,6 +37,18 @@ def describe_chain(chain: ChainState) -> Described:
         "mediantime": tip.median_time_past,
         "chainwork": f"{tip.chainwork:064x}",
     }
+
+
+def _best_header(chain: ChainState) -> BlockNode:
+    """The end of the best branch that isn't known to be invalid, whether its blocks are here."""
+    best = chain.tip
+    for leaf in chain.tree.leaves:
+        node = leaf
+        while node.is_failed and node.parent is not None:
+            node = node.parent
+        if node.chainwork > best.chainwork:
+            best = node
+    return best
 
 
 def describe_coins(chain: ChainState) -> Described:

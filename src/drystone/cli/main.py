@@ -16,11 +16,14 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 96}
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for, so that each starts fast."""
+    """A group that imports a command when it is asked for, so that each starts fast.
 
-    def __init__(self, *args: object, lazy: dict[str, str], **kwargs: object) -> None:
+    lazy: of each command's name, "module:attribute" and a line for the group's help.
+    """
+
+    def __init__(self, *args: object, lazy: dict[str, tuple[str, str]], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self._lazy = lazy  # command name -> "module:attribute"
+        self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """In the order of declaration: the first thing to try comes first."""
@@ -30,20 +33,28 @@ class LazyGroup(click.Group):
         """Import the module that has the command."""
         if cmd_name not in self._lazy:
             return None
-        module, attribute = self._lazy[cmd_name].split(":")
+        module, attribute = self._lazy[cmd_name][0].split(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List them without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self._lazy.items()])
 
 
 @click.group(
     cls=LazyGroup,
     lazy={
-        "up": "drystone.cli.classic:up",
-        "classic": "drystone.cli.classic:classic",
-        "mine": "drystone.cli.mine:mine",
-        "chain": "drystone.cli.chain:chain",
-        "bench": "drystone.cli.bench:bench",
+        "up": ("drystone.cli.classic:up", "Watch three nodes mine."),
+        "mine": ("drystone.cli.mine:mine", "Mine real blocks, on a chain kept in a directory."),
+        "chain": (
+            "drystone.cli.chain:chain",
+            "Look into such a chain, carry it elsewhere, mend it.",
+        ),
+        "classic": ("drystone.cli.classic:classic", "The tutorial's network, byte for byte."),
+        "bench": ("drystone.cli.bench:bench", "Measure this machine."),
     },
     context_settings=HELP,
 )

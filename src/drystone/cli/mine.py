@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -11,17 +12,26 @@ import click
 
 from drystone.chain.chainstate import ChainState
 from drystone.chain.tree import BlockNode
-from drystone.cli.chain import moment, opened_with_bar
-from drystone.cli.chain_options import chain_option, datadir_option, expanded, params_of
-from drystone.cli.main import HELP
+from drystone.cli.chain_options import (
+    command_here,
+    datadir_option,
+    expanded,
+    fsync_option,
+    mined_chain_option,
+    params_of,
+)
+from drystone.cli.main import HELP, INTERRUPT_STATUS
+from drystone.cli.opening import opened_with_bar
 from drystone.cli.progress import heeding_ctrl_c, progress_bar
 from drystone.cli.run import check_kernel, say, warn_if_slow
+from drystone.cli.tables import span, tip_line
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
 from drystone.consensus.pow import block_work
 from drystone.core.errors import UserError
 from drystone.crypto.address import AddressError, address_from_script, script_from_address
 from drystone.drivers.miner import Miner
+from drystone.drivers.store.blocks import Fsync
 from drystone.mining.accounts import account
 from drystone.mining.budget import Budget
 from drystone.mining.rates import default_hashes_per_s
@@ -29,7 +39,7 @@ from drystone.network.mining import mine_blocks
 from drystone.primitives.hashes import display
 
 DEFAULT_ACCOUNT: Final = "alice"
-INTERRUPTED_STATUS: Final = 130
+SHOWN_HASH: Final = 16  # digits, in a line for each block
 
 
 class _SystemDice:
@@ -55,7 +65,8 @@ class _SystemDice:
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 @datadir_option
-@chain_option
+@mined_chain_option
+@fsync_option
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each block, a line each.")
 def mine(
     blocks: int | None,
@@ -64,6 +75,7 @@ def mine(
     datadir: Path,
     chain_name: str | None,
     *,
+    fsync: Fsync,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -93,33 +105,32 @@ def mine(
     )
     warn_if_slow()
     began = time.monotonic()
-    with opened_with_bar(datadir, params) as opened:
+    with opened_with_bar(datadir, params, fsync=fsync) as opened:
         start = opened.height
-        say(f"on block {start:,}, {display(opened.tip.hash)}; {_rewards(script, params)}", err=True)
-        if params == LOCAL and hashrate != default_hashes_per_s(params):
-            say(_what_a_rate_does(opened, hashrate), err=True)
+        say(tip_line(opened), err=True)
+        for line in _what_to_expect(opened, script, hashrate):
+            say(line, err=True)
         with (
             heeding_ctrl_c() as stop,
             progress_bar("mining", blocks) as bar,
             Miner(Budget(hashrate, _SystemDice()), threads=threads) as miner,
         ):
+            # Where a block takes a moment and a bar counts them, a line for each would drown it.
+            has_lines = not params.no_retargeting or (blocks is None and not bar.is_shown)
             mined = mine_blocks(opened, script, miner, stop)
             for done, node in enumerate(islice(mined, blocks), start=1):
                 bar(done, beside=f"block {node.height:,}")
                 if as_json:
                     say(json.dumps(_described(node)))
-                elif blocks is None or params == LOCAL:
+                elif has_lines:
                     bar.say(_line(node))
         count = opened.height - start
-        say(
-            f"{count:,} blocks in {time.monotonic() - began:.1f} s: the tip is block"
-            f" {opened.height:,}, {display(opened.tip.hash)}",
-            err=True,
-        )
-    which = f"--chain {chain_name or LOCAL.name} --datadir {datadir}"
-    say(f"next: `drystone chain info {which}` tells more", err=True)
+        say(f"blocks mined: {count:,}, in {time.monotonic() - began:.1f} s", err=True)
+        say(tip_line(opened), err=True)
+    tells = command_here("chain info", chain_name or params.name)
+    say(f"next: `{tells}` tells more", err=True)
     if stop and blocks is not None and count < blocks:
-        raise SystemExit(INTERRUPTED_STATUS)
+        raise SystemExit(INTERRUPT_STATUS)
 
 
 def _script_of(address: str | None, params: Params) -> bytes:
@@ -131,22 +142,20 @@ def _script_of(address: str | None, params: Params) -> bytes:
         raise UserError(f"--address {address} is none of {params.name}: {error}") from None
 
 
-def _rewards(script: bytes, params: Params) -> str:
+def _what_to_expect(opened: ChainState, script: bytes, hashrate: int | None) -> Iterator[str]:
+    """Whom it pays, how long a block takes, and what a rate does to that."""
+    params = opened.params
     whom = address_from_script(script, params.address)
-    if script == account(DEFAULT_ACCOUNT).script_pubkey:
-        return f"rewards go to {DEFAULT_ACCOUNT}, {whom}, whose key is public"
-    return f"rewards go to {whom}"
-
-
-def _what_a_rate_does(opened: ChainState, hashrate: int | None) -> str:
-    """Why a faster miner does not get blocks faster for long."""
-    if hashrate is None:
-        return "without a limit, the difficulty grows fourfold every 20 blocks until it catches up"
-    ratio = hashrate * opened.params.pow_spacing_s / block_work(opened.tip.header.bits)
-    way = "faster" if ratio > 1 else "slower"
-    return (
-        f"at this rate blocks come {max(ratio, 1 / ratio):.1f} times {way} than aimed at, until the"
-        " difficulty, which moves every 20 blocks by a factor of 4 at most, has followed"
+    is_known = script == account(DEFAULT_ACCOUNT).script_pubkey
+    yield f"rewards go to {whom}" + (f" ({DEFAULT_ACCOUNT}, a known key)" if is_known else "")
+    work = block_work(opened.tip.header.bits)
+    seconds = "" if hashrate is None else f": {span(round(work / hashrate))} at this rate"
+    yield f"a block takes {work:,} hashes on average{seconds}"
+    if params.no_retargeting or (params == LOCAL and hashrate == default_hashes_per_s(params)):
+        return
+    yield (
+        f"every {params.retarget_interval:,} blocks the difficulty moves, fourfold at most, until"
+        f" that takes {params.pow_spacing_s} s"
     )
 
 
@@ -167,9 +176,9 @@ def _line(node: BlockNode) -> str:
     assert below is not None
     work, before = block_work(node.header.bits), block_work(below.header.bits)
     line = (
-        f"block {node.height:,}  {display(node.hash)}  {moment(node.header.time)}"
-        f"  {node.header.time - below.header.time:+,} s"
+        f"block {node.height:,}  {display(node.hash)[:SHOWN_HASH]}..."
+        f"  after {span(node.header.time - below.header.time)}"
     )
     if work != before:
-        line += f"  difficulty {before:,} -> {work:,} hashes a block"
+        line += f"  difficulty {before:,} -> {work:,}"
     return line

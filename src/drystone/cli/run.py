@@ -1,12 +1,13 @@
 """Running something live until it ends or the user has had enough."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -79,6 +80,13 @@ def warn_if_slow() -> None:
             " built; install a C compiler and Python's headers, then install drystone again",
             err=True,
         )
+
+
+def is_terminal(out: TextIO | None) -> bool:
+    """Whether output can be drawn over. None: it was closed before we began."""
+    if os.environ.get("TERM") in {"dumb", "unknown"}:  # it can't move its cursor
+        return False
+    return out is not None and out.isatty()
 
 
 def say(line: str, *, err: bool = False) -> None:

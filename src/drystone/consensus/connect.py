@@ -104,7 +104,8 @@ def connect_block(
     yet, or to have BIP30 checked even where BIP34 makes sure of it. are_valid: whom to ask about
     all signatures that can wait, at the end; None to assume that all scripts are valid.
     coinbases_differ: the caller knows that every coinbase below but genesis' begins with its
-    height, and this one, too: then no transaction can come again, and BIP30 needs no look.
+    height, and this one, too. Then a transaction that comes again breaks other rules as well, and
+    BIP30 is looked at only once one is found to be broken, to report the first.
 
     Scripts come last, so that all of a block's can be checked at once. The reference client, too,
     hears of a bad script from another thread, after everything else has been found right.
@@ -114,10 +115,30 @@ def connect_block(
     if block.hash == params.genesis_hash:
         return BlockChange({}, {}, (), 0, 0)  # Core quirk: the first coinbase can't be spent
     view = CoinsOverlay(coins, height)
+    is_in_doubt = is_bip30_in_doubt(height, bip34_ancestor, params)
     if BlockAt(height, block.hash) in params.bip30_repeats:
         view.overwrite(block.coinbase)
-    elif not coinbases_differ and is_bip30_in_doubt(height, bip34_ancestor, params):
+        is_in_doubt = False
+    if is_in_doubt and not coinbases_differ:
         check_overwrites_nothing(block, view)
+    try:
+        return _connect_on(view, block, height, median_time_at, params=params, are_valid=are_valid)
+    except BlockInvalid:
+        if is_in_doubt and coinbases_differ:
+            check_overwrites_nothing(block, CoinsOverlay(coins, height))
+        raise
+
+
+def _connect_on(
+    view: CoinsOverlay,
+    block: Block,
+    height: int,
+    median_time_at: MedianTimeAt,
+    *,
+    params: Params,
+    are_valid: BatchVerifier | None,
+) -> BlockChange:
+    """The rules that need coins, but for BIP30."""
     is_bip68_active = height >= params.csv_height
     previous_median_time = median_time_at(height - 1) if is_bip68_active else 0
     flags = script_flags(params, height, block.hash)

@@ -11,6 +11,7 @@ bits    1d00ffff                    value = 0x00ffff * 256^(0x1d - 3), the sign 
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from drystone.consensus.params import Params
@@ -67,6 +68,7 @@ def is_proof_of_work(block_hash: bytes, bits: int, pow_limit: int) -> bool:
     return target is not None and int.from_bytes(block_hash, "little") <= target
 
 
+@lru_cache(maxsize=1_000)  # a chain's bits seldom change, and every header asks
 def block_work(bits: int) -> int:
     """The hashes that a block takes on average; 0 for bits that are no target.
 

@@ -5,12 +5,10 @@ so what a caller does about a refusal is the caller's affair.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.consensus.coins import Coin
-from drystone.consensus.errors import MissingInputs, Rejected
+from drystone.consensus.errors import Rejected
 from drystone.consensus.locktime import UNLOCKED, is_final, is_unlocked, sequence_lock
 from drystone.consensus.params import Params
 from drystone.consensus.verifier import INLINE, Verifier
@@ -21,6 +19,16 @@ from drystone.mempool.contents import Contents, Removal, Why
 from drystone.mempool.dump import Dump, Saved
 from drystone.mempool.entry import Entry
 from drystone.mempool.errors import FeeTooLow, PackageRefused, PolicyRefused
+from drystone.mempool.outcomes import (
+    Accepted,
+    Outcome,
+    PackageOutcome,
+    Present,
+    Refused,
+    Restored,
+    accepted,
+)
+from drystone.mempool.package_attempt import PackageAttempt
 from drystone.mempool.packages import check_child_with_parents, check_well_formed
 from drystone.mempool.policy import Policy
 from drystone.mempool.script_cache import ScriptCache
@@ -33,74 +41,6 @@ DEFAULT = Policy()
 _ALONE = Terms()
 _FROM_A_BLOCK = Terms(bypasses_limits=True)
 _TESTED_TOGETHER = Terms(may_replace=False, may_evict_sibling=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A transaction that was let in, or would have been.
-
-    fee: satoshis. vsize: virtual bytes, adjusted to signature checks. paid_with: the wtxids of
-    those whose fees were looked at together, and effective_fee and effective_vsize are theirs.
-    """
-
-    tx: Transaction
-    fee: int
-    vsize: int
-    effective_fee: int
-    effective_vsize: int
-    paid_with: tuple[Wtxid, ...]
-    removed: tuple[Removal, ...] = ()  # who went for it, or because there was too much
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A transaction that was not let in, and why."""
-
-    tx: Transaction
-    error: Rejected
-    removed: tuple[Removal, ...] = ()  # who went all the same, for being too old or paying worst
-
-    @property
-    def reason(self) -> str:
-        """The reference client's string."""
-        return self.error.reason
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """A transaction of a package that is in the mempool already, maybe with another witness."""
-
-    tx: Transaction  # as it is there
-    fee: int
-    vsize: int
-
-
-Outcome = Accepted | Refused
-
-
-class PackageOutcome(NamedTuple):
-    """What became of transactions that came together.
-
-    error: what is wrong with them as a package. outcomes: of each by wtxid, as far as they were
-    looked at. removed: who went.
-    """
-
-    error: Rejected | None
-    outcomes: dict[Wtxid, Accepted | Refused | Present]
-    removed: tuple[Removal, ...] = ()
-
-
-class Restored(NamedTuple):
-    """How many of the transactions that were kept are back.
-
-    trouble: what is wrong with the rest of what was kept, if anything is.
-    """
-
-    accepted: int
-    failed: int
-    expired: int
-    already_there: int
-    trouble: str | None
 
 
 class Mempool:
@@ -219,7 +159,7 @@ class Mempool:
         removed += self._limit(now)
         if self._contents.get(tx.txid) is None:
             return Refused(tx, FeeTooLow("mempool full"), tuple(removed))
-        return _accepted(verdict.proposals[0].entry, tuple(removed))
+        return accepted(verdict.proposals[0].entry, tuple(removed))
 
     def test(
         self, tx: Transaction, view: ChainView, now: int, *, max_feerate: int | None = None
@@ -229,7 +169,7 @@ class Mempool:
             verdict = self._acceptance(view, now).check(tx, Terms(max_feerate=max_feerate))
         except Rejected as error:
             return Refused(tx, error)
-        return _accepted(verdict.proposals[0].entry)
+        return accepted(verdict.proposals[0].entry)
 
     def test_together(
         self, package: Sequence[Transaction], view: ChainView, now: int
@@ -246,7 +186,7 @@ class Mempool:
         except Rejected as error:
             return PackageOutcome(error, {})
         return PackageOutcome(
-            None, {p.entry.tx.wtxid: _accepted(p.entry) for p in verdict.proposals}
+            None, {p.entry.tx.wtxid: accepted(p.entry) for p in verdict.proposals}
         )
 
     def accept_package(
@@ -268,7 +208,7 @@ class Mempool:
                 check_child_with_parents(package)
         except PackageRefused as error:
             return PackageOutcome(error, {})
-        attempt = _Attempt(self._contents, self._acceptance(view, now), max_feerate)
+        attempt = PackageAttempt(self._contents, self._acceptance(view, now), max_feerate)
         for tx in package:
             attempt.try_alone(tx, is_only=len(package) == 1)
         attempt.try_rest_together()
@@ -276,7 +216,7 @@ class Mempool:
         return self._concluded(package, attempt, tuple(removed))
 
     def _concluded(
-        self, package: Sequence[Transaction], attempt: "_Attempt", removed: tuple[Removal, ...]
+        self, package: Sequence[Transaction], attempt: PackageAttempt, removed: tuple[Removal, ...]
     ) -> PackageOutcome:
         """What became of each, now that some may have been evicted again."""
         error = attempt.error
@@ -469,77 +409,6 @@ class Mempool:
             for removal in removed:
                 self.unbroadcast.pop(removal.tx.txid, None)
         return removed
-
-
-class _Attempt:
-    """A package that is being let in, as far as it may. Core: AcceptPackage."""
-
-    def __init__(self, contents: Contents, acceptance: Acceptance, max_feerate: int | None) -> None:
-        self._contents = contents
-        self._acceptance = acceptance
-        self._max_feerate = max_feerate
-        self._rest: list[Transaction] = []
-        self._is_hopeless = False
-        self.error: Rejected | None = None
-        self.outcomes: dict[Wtxid, Accepted | Refused | Present] = {}
-        self.removed: list[Removal] = []
-
-    def try_alone(self, tx: Transaction, *, is_only: bool) -> None:
-        """See whether one gets in by itself, or is there already."""
-        known = self._contents.get(tx.txid)
-        if known is not None:
-            self.outcomes[tx.wtxid] = Present(known.tx, known.fee, known.vsize)
-            return
-        try:
-            verdict = self._acceptance.check(tx, Terms(max_feerate=self._max_feerate))
-        except Rejected as error:
-            self.outcomes[tx.wtxid] = Refused(tx, error)
-            if is_only or not isinstance(error, FeeTooLow | MissingInputs):
-                # Only fees are looked at otherwise in company.
-                self._is_hopeless = True
-                self.error = PackageRefused("transaction failed")
-            else:
-                self._rest.append(tx)
-        else:
-            self.removed += self._contents.apply(verdict.plan, Why.REPLACED)
-            self.outcomes[tx.wtxid] = _accepted(verdict.proposals[0].entry)
-
-    def try_rest_together(self) -> None:
-        """See whether those that didn't get in do so together."""
-        if self._is_hopeless or not self._rest:
-            return
-        if len(self._rest) == 1:
-            self._retry(self._rest[0])
-            return
-        terms = Terms(may_evict_sibling=False, pays_together=True, max_feerate=self._max_feerate)
-        try:
-            verdict = self._acceptance.check_together(self._rest, terms)
-        except TransactionFailed as failed:
-            self.error = PackageRefused(failed.reason)
-            self.outcomes[failed.tx.wtxid] = Refused(failed.tx, failed.error)
-            return
-        except Rejected as error:
-            self.error = error
-            return
-        self.removed += self._contents.apply(verdict.plan, Why.REPLACED)
-        entries = [proposal.entry for proposal in verdict.proposals]
-        fee = sum(entry.modified_fee for entry in entries)
-        vsize = sum(entry.vsize for entry in entries)
-        wtxids = tuple(entry.tx.wtxid for entry in entries)
-        for entry in entries:
-            self.outcomes[entry.tx.wtxid] = Accepted(
-                entry.tx, entry.fee, entry.vsize, fee, vsize, wtxids
-            )
-
-    def _retry(self, tx: Transaction) -> None:
-        """The last one left is tried alone again: its parents may be in by now."""
-        del self.outcomes[tx.wtxid]
-        self.try_alone(tx, is_only=True)
-
-
-def _accepted(entry: Entry, removed: tuple[Removal, ...] = ()) -> Accepted:
-    tx, vsize = entry.tx, entry.vsize
-    return Accepted(tx, entry.fee, vsize, entry.modified_fee, vsize, (tx.wtxid,), removed)
 
 
 def _package_failed(failed: TransactionFailed) -> PackageOutcome:

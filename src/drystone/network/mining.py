@@ -38,20 +38,23 @@ def mine_blocks(
     """Mine on the tip and submit what is found, for ever; each block once the chain has it.
 
     script_pubkey: whom the rewards pay. miner: keeps the budget; where that has no limit and a
-    block takes moments, the calling thread searches. Raises UserError if a block is refused: only
-    a clock that is far behind the chain can be the cause.
+    block takes moments, the calling thread searches.
+
+    Raises UserError if a block is refused. Only its time can be the cause: it is later than that of
+    most blocks just below, so where many come in the same second, again and again,
+    times run two hours ahead of the clock.
     """
     states: StateCache = {}
     while not stop:
         template = _template(chain, script_pubkey, clock, states)
-        block = _solved(template, miner, stop, clock)
+        block = _new_block(chain, template, miner, stop, clock)
         if block is None:
             return
         error = chain.submit(block, now=clock().unix_s).error
         if error is not None:
             raise UserError(
-                f"the mined block is refused, {error}: its time follows from the chain's, so set"
-                " this machine's clock, or wait"
+                f"the mined block is refused, {error}: the times of blocks run ahead of the clock"
+                " where many are mined at once; go on in an hour or two, or set the clock"
             )
         yield chain.tip
 
@@ -71,11 +74,26 @@ def _template(
     )
 
 
-def _solved(template: Template, miner: Miner, stop: Stop, clock: Clock) -> Block | None:
-    """The block, or None if it was time to stop."""
-    if miner.hashes_per_s is None and 2**256 // (template.target + 1) <= AT_ONCE_HASHES:
-        return solve(template)
+def _new_block(
+    chain: ChainState, template: Template, miner: Miner, stop: Stop, clock: Clock
+) -> Block | None:
+    """A block that isn't known, or None if it was time to stop.
+
+    One is known if it was mined here before in the same second, and invalidated since.
+    """
     extranonce = 0
+    while True:
+        block = _solved(template, extranonce, miner, stop, clock)
+        if block is None or chain.tree.get(block.hash) is None:
+            return block
+        extranonce += 1
+
+
+def _solved(
+    template: Template, extranonce: int, miner: Miner, stop: Stop, clock: Clock
+) -> Block | None:
+    if miner.hashes_per_s is None and 2**256 // (template.target + 1) <= AT_ONCE_HASHES:
+        return solve(template, extranonce=extranonce)
     while not stop:
         block = _search(template, extranonce, miner, stop)
         if block is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
-from drystone.chain.importing import take_in_unrecorded
+from drystone.chain.importing import ImportReport, take_in_unrecorded
 from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
@@ -17,13 +17,20 @@ from drystone.drivers.store.blocks import Fsync
 from drystone.drivers.store.directory import ChainDirectory
 from drystone.drivers.verifier import SignatureQueue
 
-Progress = Callable[[str, int, int], None]
-"""Is told what is being done, and how many blocks of how many are."""
+Progress = Callable[[str, int, int | None], None]
+"""Is told what is being done, and how many blocks of how many are, if that is known.
+
+Whatever it raises ends the opening; nothing is lost by that.
+"""
 
 _COLLECT_AFTER: Final = 200_000  # objects; Python's own 700 has it look at every coin all the time
 
 
-def _no_progress(_what: str, _done: int, _total: int) -> None:
+def _no_progress(_what: str, _done: int, _total: int | None) -> None:
+    pass
+
+
+def _no_note(_sentence: str) -> None:
     pass
 
 
@@ -41,11 +48,13 @@ def opened_chain(
     fsync: Fsync = "flush",
     are_scripts_assumed: Callable[[BlockNode], bool] = _never,
     progress: Progress = _no_progress,
+    note: Callable[[str], None] = _no_note,
 ) -> Iterator[ChainState]:
     """The chain in a directory, brought up to date; it is closed at the end.
 
     create: begin a new one if there is none. reindex: make all but the blocks' data anew. fsync:
-    as of ChainDirectory. A new `local` chain begins with its history.
+    as of ChainDirectory. note: is told what was found amiss and mended, a sentence at a time. A new
+    `local` chain begins with its history.
 
     Raises StoreError.
     """
@@ -61,7 +70,9 @@ def opened_chain(
                 progress=lambda done, total: progress("bringing the coins up to date", done, total),
             )
             try:
-                _bring_up_to_date(chain, progress)
+                _bring_up_to_date(chain, progress, note)
+                for sentence in directory.notes:
+                    note(sentence)
                 yield chain
             finally:
                 chain.close()
@@ -69,10 +80,15 @@ def opened_chain(
         directory.close()
 
 
-def _bring_up_to_date(chain: ChainState, progress: Progress) -> None:
+def _bring_up_to_date(chain: ChainState, progress: Progress, note: Callable[[str], None]) -> None:
     now = system_clock().unix_s
+    report = ImportReport()
     for report in take_in_unrecorded(chain, now=now):
-        progress("taking in blocks", report.new, report.new)
+        progress("taking in blocks", report.new, None)
+    for sentence in report.complaints:
+        note(sentence)
+    if report.orphans:
+        note(f"{report.orphans:,} blocks are left aside, since blocks below them are missing")
     if chain.params == LOCAL and chain.height == 0:
         chain.submit_all(map(Arrival, local_history()), now=now)
 

@@ -41,13 +41,26 @@ class Broken(NamedTuple):
     reason: str
 
 
+class Answer(NamedTuple):
+    """Bytes that the transport itself has to send, such as keys."""
+
+    data: bytes
+
+
+Found = Frame | Dropped | Broken | Answer
+
+
 class Transport(Protocol):
     """One connection's way to make bytes of messages, and messages of bytes.
 
-    Core: Transport. An encrypted one (BIP324) would be another.
+    Core: Transport. An encrypted one (BIP324) would be another: what is framed before the keys are
+    there, it holds back until it can answer.
     """
 
-    def receive(self, data: bytes) -> list[Frame | Dropped | Broken]:
+    def opening(self, *, dialled: bool) -> bytes:
+        """What to send before any message. dialled: whether we did."""
+
+    def receive(self, data: bytes) -> list[Found]:
         """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
 
     def frame(self, command: str, payload: bytes) -> bytes:
@@ -69,14 +82,19 @@ class V1Transport:
         self._awaited = HEADER_BYTES  # how long it has to become
         self._broken = False
 
-    def receive(self, data: bytes) -> list[Frame | Dropped | Broken]:
+    def opening(self, *, dialled: bool) -> bytes:  # noqa: ARG002
+        """Nothing: messages come at once."""
+        return b""
+
+    def receive(self, data: bytes) -> list[Found]:
         """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
-        found: list[Frame | Dropped | Broken] = []
+        found: list[Found] = []
         at, end = 0, len(data)
         while not self._broken:
             missing = self._awaited - len(self._partial)
             if end - at < missing:
-                self._partial += data[at:]
+                if at < end:
+                    self._partial += data[at:]
                 break
             piece = data[at : at + missing]
             at += missing

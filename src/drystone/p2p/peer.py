@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from drystone.core.chance import Dice
 from drystone.core.time import SECOND_NS, Time
-from drystone.p2p.framing import Broken, Dropped, Frame, Transport
+from drystone.p2p.framing import Answer, Broken, Dropped, Frame, Transport
 from drystone.p2p.handshake import (
     HANDSHAKE,
     ConnectionKind,
@@ -148,7 +148,13 @@ class Peer:
 
     def start(self, now: Time) -> list[Result]:
         """The connection is there. Whoever dialled speaks first."""
-        return [] if self.kind.is_inbound else [self._send_version(now)]
+        results: list[Result] = []
+        opening = self._transport.opening(dialled=not self.kind.is_inbound)
+        if opening:
+            results.append(self._send_raw(opening, now))
+        if not self.kind.is_inbound:
+            results.append(self._send_version(now))
+        return results
 
     def receive(self, data: bytes, now: Time) -> list[Result]:
         """Bytes have come, cut anyhow."""
@@ -166,6 +172,8 @@ class Peer:
                 results.append(Ignored(OTHER, found.reason))
             elif isinstance(found, Broken):
                 results.append(self._close(found.reason))
+            elif isinstance(found, Answer):
+                results.append(self._send_raw(found.data, now))
             if self.is_closed:
                 break
         return results
@@ -200,13 +208,9 @@ class Peer:
     def send_payload(self, command: str, payload: bytes, now: Time) -> Send:
         """The bytes of a message whose payload is at hand."""
         data = self._transport.frame(command, payload)
-        traffic = self.traffic
-        traffic.bytes_sent += len(data)
-        traffic.last_sent_s = now.unix_s
-        self.liveness.sent_ns = now.mono_ns
-        per_message = traffic.sent_per_message
+        per_message = self.traffic.sent_per_message
         per_message[command] = per_message.get(command, 0) + len(data)
-        return Send(data)
+        return self._send_raw(data, now)
 
     def ping(self, now: Time) -> list[Result]:
         """Ask for a sign of life now, even if one is still to come."""
@@ -417,6 +421,13 @@ class Peer:
     }
 
     # Helpers.
+
+    def _send_raw(self, data: bytes, now: Time) -> Send:
+        traffic = self.traffic
+        traffic.bytes_sent += len(data)
+        traffic.last_sent_s = now.unix_s
+        self.liveness.sent_ns = now.mono_ns
+        return Send(data)
 
     def _send_version(self, now: Time) -> Send:
         self._nonce = self._dice.below(1 << 64)

@@ -133,6 +133,28 @@ def test_no_coin_is_overwritten() -> None:
     assert reason(block_of(), {OutPoint(coinbase.txid, 0): coin()}) == "bad-txns-BIP30"
 
 
+@pytest.mark.parametrize("coinbases_differ", [False, True])
+def test_a_transaction_that_comes_again_breaks_bip30_before_anything_else(
+    coinbases_differ: bool,  # noqa: FBT001
+) -> None:
+    """Its own coin is gone; but that is found only later. Where nothing comes again, it is told."""
+    payment = pays(1)
+    for coins, reason in (
+        ({OutPoint(payment.txid, 0): coin()}, "bad-txns-BIP30"),
+        ({}, "bad-txns-inputs-missingorspent"),
+    ):
+        with pytest.raises(BlockInvalid) as refused:
+            connect_block(
+                block_of(payment),
+                coins,
+                height=HEIGHT,
+                median_time_at=median_time_at,
+                params=REGTEST,
+                coinbases_differ=coinbases_differ,
+            )
+        assert refused.value.reason == reason
+
+
 def test_a_spent_coin_may_come_back() -> None:
     payment = pays(1)
     connect(block_of(payment), {outpoint(1): coin()})

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.support.signet_blocks import ONE_OF_ONE, SECRET, signed, with_push
 
 from drystone.consensus.chains import MAINNET, SIGNET, signet, variant
 from drystone.consensus.errors import BlockInvalid
@@ -20,7 +21,7 @@ from drystone.primitives.block import Block, BlockHeader
 from drystone.primitives.codec import Malformed, Truncated
 from drystone.primitives.hashes import NULL_HASH, BlockHash, display
 from drystone.primitives.opcodes import Op
-from drystone.primitives.script import multisig, op_return, p2wpkh, push
+from drystone.primitives.script import op_return, p2wpkh, push
 from drystone.primitives.transaction import NULL_OUTPOINT, Transaction, TxIn, TxOut
 
 # Block 1 of the public signet. Source: any of its nodes, such as
@@ -37,9 +38,6 @@ SIGNET_BLOCK_1 = bytes.fromhex(
     "7e0100012000000000000000000000000000000000000000000000000000000000000000"
     "0000000000"
 )
-
-SECRET = bytes(31) + b"\7"
-ONE_OF_ONE = multisig(1, [public_key(SECRET)])
 
 
 def test_block_1_of_the_public_signet_is_signed() -> None:
@@ -91,25 +89,6 @@ def unsigned_block(*more_pushes: bytes, vtx: tuple[Transaction, ...] = ()) -> Bl
     )
     header = BlockHeader(0x20000000, BlockHash(bytes(32)), NULL_HASH, 1_600_000_000, 0x1E0377AE, 0)
     return Block(header, (coinbase, *vtx))
-
-
-def with_push(block: Block, data: bytes) -> Block:
-    """The same, HEADER's push replaced."""
-    vout = [
-        replace(txout, script_pubkey=txout.script_pubkey.removesuffix(push(HEADER)) + push(data))
-        if txout.script_pubkey.startswith(COMMITMENT_PREFIX)
-        else txout
-        for txout in block.coinbase.vout
-    ]
-    return replace(block, vtx=(replace(block.coinbase, vout=tuple(vout)), *block.vtx[1:]))
-
-
-def signed(block: Block) -> Block:
-    """By the one key of ONE_OF_ONE."""
-    to_spend, to_sign = signet_transactions(block, ONE_OF_ONE)
-    digest = SignatureHashes(to_sign, to_spend.vout).legacy(0, ONE_OF_ONE, 1)
-    script_sig = b"\0" + push(sign_ecdsa(SECRET, digest) + b"\1")
-    return with_push(block, encode_solution(script_sig, ()))
 
 
 def assert_refused(block: Block, params: Params) -> None:

@@ -32,8 +32,8 @@ from drystone.mempool.errors import (
     WitnessMutated,
     WitnessStripped,
 )
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Refused
 from drystone.mempool.standardness import check_witness_standard, dust_threshold
 from drystone.primitives.hashes import Txid
 from drystone.primitives.opcodes import Op

@@ -13,8 +13,9 @@ from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.consensus.coins import Coin
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.contents import Why
+from drystone.mempool.outcomes import Accepted
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Mempool
+from drystone.mempool.pool import Mempool
 from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction
 

@@ -4,7 +4,8 @@ import pytest
 from tests.support.mempool import NOW, Place, check_pool, owned
 
 from drystone.mempool.dump import Dump, read_dump
-from drystone.mempool.pool import Mempool, Restored
+from drystone.mempool.outcomes import Restored
+from drystone.mempool.pool import Mempool
 from drystone.primitives.hashes import Txid
 
 KEY = bytes(range(1, 9))

@@ -9,8 +9,8 @@ from drystone.consensus.coins import Coin
 from drystone.core.errors import UserError
 from drystone.mempool.contents import Why
 from drystone.mempool.minimum_fee import FRACTION_BITS, HALF_LIFE_S, MinimumFee, halved
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Refused
 from drystone.primitives.transaction import OutPoint
 
 SMALL = Policy(maxmempool=1, limitclustersize=20)  # a million bytes

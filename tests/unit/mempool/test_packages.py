@@ -7,8 +7,8 @@ from tests.support.mempool import Place, check_pool, gone, owned, reasons
 from tests.support.spending import Lock, Unlocked
 
 from drystone.mempool.contents import Why
+from drystone.mempool.outcomes import Accepted, PackageOutcome, Present
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, PackageOutcome, Present
 from drystone.primitives.script import P2A
 from drystone.primitives.transaction import Transaction, TxOut
 

@@ -6,8 +6,8 @@ from tests.support.mempool import Place, check_pool, gone, owned
 from drystone.consensus.errors import TxInvalid
 from drystone.mempool.contents import Why
 from drystone.mempool.errors import FeeTooLow, PolicyRefused
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.mempool.policy import Policy
-from drystone.mempool.pool import Accepted, Refused
 from drystone.mempool.replacement import money
 
 

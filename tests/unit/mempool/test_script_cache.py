@@ -10,7 +10,8 @@ from drystone.consensus.chains import REGTEST
 from drystone.consensus.script.errors import ScriptInvalid
 from drystone.consensus.script.flags import CONSENSUS, STANDARD
 from drystone.consensus.verifier import INLINE
-from drystone.mempool.pool import Accepted, Mempool
+from drystone.mempool.outcomes import Accepted
+from drystone.mempool.pool import Mempool
 from drystone.mempool.script_cache import ScriptCache
 
 

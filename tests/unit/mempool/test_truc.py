@@ -5,7 +5,7 @@ from tests.support.mempool import Place, check_pool, gone, owned, reasons
 
 from drystone.mempool.contents import Why
 from drystone.mempool.errors import PolicyRefused
-from drystone.mempool.pool import Accepted, Refused
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.primitives.transaction import Transaction
 
 

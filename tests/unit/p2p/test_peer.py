@@ -9,6 +9,7 @@ from tests.support.peers import (
     FULL_NODE,
     INBOUND,
     LOCAL,
+    MAGIC,
     OUTBOUND,
     START,
     VERSION,
@@ -18,8 +19,9 @@ from tests.support.peers import (
     ready,
 )
 
+from drystone.core.chance import Stream
 from drystone.core.time import SECOND_NS
-from drystone.p2p.framing import V1Transport
+from drystone.p2p.framing import Answer, Found, V1Transport
 from drystone.p2p.handshake import ConnectionKind, Permissions, State
 from drystone.p2p.messages import (
     Addr,
@@ -48,6 +50,7 @@ from drystone.p2p.messages import (
     WtxidRelay,
 )
 from drystone.p2p.netaddress import NO_ADDRESS, NetAddress
+from drystone.p2p.peer import Peer
 from drystone.p2p.protocol import MSG_BLOCK, MSG_WTX, Services
 from drystone.p2p.results import Deliver, Ready, Send
 from drystone.primitives.amount import MAX_MONEY
@@ -581,3 +584,54 @@ def test_equal_streams_give_equal_bytes() -> None:
     first, second = (peer_of(OUTBOUND, seed=5).start(START) for _ in range(2))
     assert first == second
     assert first != peer_of(OUTBOUND, seed=6).start(START)
+
+
+# Another transport.
+
+
+class Whisper:
+    """Messages XORed with a byte that each side tells the other first; till then they wait."""
+
+    def __init__(self, own_key: int) -> None:
+        self._inner = V1Transport(MAGIC)
+        self._own_key = own_key
+        self._their_key: int | None = None
+        self._waiting = b""
+
+    def opening(self, *, dialled: bool) -> bytes:
+        return bytes((self._own_key,)) if dialled else b""
+
+    def receive(self, data: bytes) -> list[Found]:
+        found: list[Found] = []
+        if self._their_key is None and data:
+            self._their_key, data = data[0], data[1:]
+            answer = b"" if self._waiting else bytes((self._own_key,))
+            found.append(Answer(answer + self._hidden(self._waiting)))
+        return found + self._inner.receive(bytes(byte ^ self._own_key for byte in data))
+
+    def frame(self, command: str, payload: bytes) -> bytes:
+        data = self._inner.frame(command, payload)
+        if self._their_key is None:
+            self._waiting += data
+            return b""
+        return self._hidden(data)
+
+    def _hidden(self, data: bytes) -> bytes:
+        assert self._their_key is not None
+        return bytes(byte ^ self._their_key for byte in data)
+
+
+def test_a_transport_with_a_handshake_of_its_own_fits_in() -> None:
+    one, other = (
+        Peer(kind, ADDRESS, Whisper(key), LOCAL, dice=Stream(key), own_nonces=set(), now=START)
+        for kind, key in ((OUTBOUND, 0x5A), (INBOUND, 0xC3))
+    )
+    wire = [(other, result) for result in one.start(START)]
+    assert other.start(START) == []
+    while wire:
+        listener, result = wire.pop(0)
+        if isinstance(result, Send):
+            answers = listener.receive(result.data, START)
+            wire += [(one if listener is other else other, answer) for answer in answers]
+    assert one.state is other.state is State.READY
+    assert one.liveness.ping_ns == other.liveness.ping_ns == 0

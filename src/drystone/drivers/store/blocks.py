@@ -94,6 +94,10 @@ class DiskBlocks:
         loaded, self._loaded = self._loaded, None
         return loaded
 
+    def took_in_unrecorded(self) -> None:
+        """Reindexing is over at the next `sync`; until then, the next opening begins it anew."""
+        self._rescan = False
+
     def add_block(self, block: Block, encoded: bytes | None = None) -> None:
         """Write a block's data, unless they are there."""
         block_hash = block.hash
@@ -251,7 +255,6 @@ class DiskBlocks:
                 yield block
         if self._data.end == before:
             self._cut(self._data, end)
-        self._rescan = False
 
     def _end_reindexing(self) -> None:
         path = self._folder / REINDEXING_NAME

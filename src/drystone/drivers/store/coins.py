@@ -16,6 +16,7 @@ written, synced and listed in the MANIFEST. So whatever is found at the next ope
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, Final
@@ -32,6 +33,7 @@ from drystone.drivers.store.codec import (
 )
 from drystone.drivers.store.files import replace_file, sync_folder, told
 from drystone.drivers.store.journal import Mark, foreign
+from drystone.drivers.store.manifest import ManifestDamagedError, check_manifest
 from drystone.primitives.codec import DecodeError
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import OutPoint
@@ -45,6 +47,7 @@ FORMAT_NAME: Final = "drystone"  # a file that says whose coins these are
 CACHE_BYTES: Final = 32 << 20
 WRITE_BUFFER_BYTES: Final = 32 << 20
 BLOOM_BITS: Final = 10  # for each coin: one in a hundred misses has to look into a table
+MANIFEST_BYTES: Final = 1 << 18  # then a new one is begun: it is read whole at each opening
 LOG_BYTES: Final = 1 << 16
 
 _FORMAT = Struct("<8sI4s32sI")
@@ -74,6 +77,8 @@ class DiskCoins:
         form = folder / FORMAT_NAME
         with told("read", form):
             read_format(form, form.read_bytes(), params, cure)
+        with told("read", folder):
+            self._look_before()
         try:
             self._database = rocksdict.Rdict(str(folder), _options(create=False))
         except Exception as error:
@@ -157,6 +162,19 @@ class DiskCoins:
         except Exception as error:
             if is_first:
                 raise self._failure("close", error) from error
+        _remove_log(self._folder)
+
+    def _look_before(self) -> None:
+        """What RocksDB had better not see."""
+        for path in self._folder.glob("*.log"):
+            if path.stat().st_size:
+                raise self._damaged(f"{path.name} should be empty")
+        try:
+            check_manifest(self._folder)
+        except ManifestDamagedError as error:
+            raise self._damaged(str(error)) from None
+        except FileNotFoundError:
+            raise self._damaged("CURRENT is missing") from None
 
     def _read(self, key: bytes) -> bytes | None:
         try:
@@ -185,19 +203,37 @@ class DiskCoins:
         return StoreError(f"the coins in {self._folder} are damaged: {what}; rebuild: {self._cure}")
 
     def _failure(self, doing: str, error: Exception) -> StoreError:
-        """What the engine complains of, in a line."""
-        reason = " ".join(str(error).split())
-        if any(word in reason for word in ("No space left", "File too large", "quota exceeded")):
-            advice = "make room and start again; nothing acknowledged is lost"
-        elif "While lock file" in reason:
-            return StoreError(f"the coins in {self._folder} are in use by another process")
-        elif "Permission denied" in reason or "Read-only" in reason:
-            advice = "choose another --datadir, or change its permissions"
-        elif self._unusable is not None:
+        if self._unusable is not None:
             return StoreError(self._unusable)
-        else:
-            return self._damaged(reason)
-        return StoreError(f"can't {doing} the coins in {self._folder}: {reason}: {advice}")
+        return _refusal(doing, self._folder, error) or self._damaged(_in_a_line(error))
+
+
+def _refusal(doing: str, folder: Path, error: Exception) -> StoreError | None:
+    """What the operating system has refused to the engine; None if the engine itself complains."""
+    reason = _in_a_line(error)
+    for sign, advice in (
+        ("No space left", "free some space and start again; nothing acknowledged is lost"),
+        ("quota exceeded", "free some space and start again; nothing acknowledged is lost"),
+        ("File too large", "raise the limit on files' sizes; nothing acknowledged is lost"),
+        ("Too many open files", "raise the limit on open files (ulimit -n)"),
+        ("Permission denied", "choose another --datadir, or change its permissions"),
+        ("Read-only file system", "choose a --datadir that can be written to"),
+        ("While lock file", "another process has them open: end that one"),
+    ):
+        if sign in reason:
+            return StoreError(f"can't {doing} the coins in {folder}: {reason}: {advice}")
+    return None
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _remove_log(folder: Path) -> None:
+    """The engine's own log tells of nothing that we need, but where the folder is."""
+    with suppress(OSError):
+        for path in folder.glob("LOG*"):
+            path.unlink()
 
 
 def create_coins(folder: Path, params: Params) -> None:
@@ -212,8 +248,10 @@ def create_coins(folder: Path, params: Params) -> None:
         try:
             rocksdict.Rdict(str(new), _options(create=True)).close()
         except Exception as error:
-            reason = " ".join(str(error).split())
-            raise StoreError(f"can't make the coins in {folder}: {reason}") from error
+            raise _refusal("make", folder, error) or StoreError(
+                f"can't make the coins in {folder}: {_in_a_line(error)}"
+            ) from error
+        _remove_log(new)
         replace_file(new / FORMAT_NAME, _encode_format(params))
         new.rename(folder)
         sync_folder(folder.parent)
@@ -233,6 +271,7 @@ def _options(*, create: bool) -> "Options":
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_paranoid_checks(True)
     options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.absolute_consistency())
+    options.set_max_manifest_file_size(MANIFEST_BYTES)
     options.set_manifest_preallocation_size(1 << 12)
     options.set_max_log_file_size(LOG_BYTES)  # of its own log, which nobody needs
     options.set_keep_log_file_num(1)

@@ -33,6 +33,7 @@ from drystone.primitives.block import BlockHeader
 from drystone.primitives.hashes import BlockHash
 
 FORMAT: Final = 1
+SPARE_RECORDS = 1000  # superfluous ones that are no reason to write it anew
 
 _SIGNATURE = b"drystone"
 _HEADER = Struct("<8sII4s32sI")
@@ -79,7 +80,7 @@ class Index:
     @property
     def is_worn(self) -> bool:
         """Whether most records are superfluous by now."""
-        return self.count > 3 * len(self.records) + 1000
+        return self.count > 3 * len(self.records) + SPARE_RECORDS
 
     def encode(self) -> bytes:
         """All of it as records, none of them superfluous."""
@@ -197,7 +198,7 @@ class Journal:
     def close(self, *, compact: bool = False) -> None:
         """Let go of the file. compact: first replace one whose records are mostly superfluous."""
         if self._fd >= 0:
-            if compact and (self._is_worn or self._appended > self._replayed + 1000):
+            if compact and (self._is_worn or self._appended > self._replayed + SPARE_RECORDS):
                 self._compact()
             os.close(self._fd)
             self._fd = -1
@@ -244,7 +245,7 @@ class Journal:
                 raise self._damaged(at, "a batch of records doesn't match its checksum")
             try:
                 self._replay_batch(index, data, start, end)
-            except (KeyError, IndexError, StructError, UnicodeDecodeError):
+            except (KeyError, IndexError, StructError, UnicodeDecodeError):  # sound, but not ours
                 raise self._strange(start) from None
             at, crc = end, batch_crc
         if not marked and mark is not None:
@@ -287,6 +288,8 @@ class Journal:
                 at += 32 + PLACE_BYTES
             else:
                 raise self._strange(at - 1)
+        if at != end:
+            raise IndexError(at)  # slices past the end come out short and unnoticed
 
     def _damaged(self, at: int, what: str) -> StoreError:
         return StoreError(f"{self._path}: damaged at offset {at}: {what}; rebuild it: {self._cure}")

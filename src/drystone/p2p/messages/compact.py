@@ -55,12 +55,10 @@ class CmpctBlock:
         """Indexes may still lie behind the block's end: that is found when it is put together."""
         header, nonce = BlockHeader.decode(r), r.u64()
         count = r.compact_size()
-        short_ids = tuple(
-            [
-                low | high << 32
-                for low, high in _SHORT_ID.iter_unpack(r.take(SHORT_ID_BYTES * count))
-            ]
-        )
+        ids = r.take(SHORT_ID_BYTES * count)
+        if count > MAX_INDEX:
+            raise Malformed("indexes overflowed 16 bits")
+        short_ids = tuple([low | high << 32 for low, high in _SHORT_ID.iter_unpack(ids)])
         count = r.compact_size()
         if count * (1 + MIN_TRANSACTION_BYTES) > r.left:
             raise Truncated(f"{count} transactions announced in {r.left} bytes")
