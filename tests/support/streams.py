@@ -1,14 +1,21 @@
 """Users of connections that note what they are told, and check that they are told it in order."""
 
-from collections.abc import Hashable
-from typing import Generic, TypeVar
+import asyncio
+from collections.abc import Callable, Hashable
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
 from drystone.core.link import LinkSettings
 from drystone.core.streams import Streams
+from drystone.drivers.sockets import SocketAddress
+from drystone.drivers.tcp import TcpNetwork, TcpStreams
 from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
 from drystone.sim.world import World
 
 Address = TypeVar("Address", bound=Hashable)
+
+LOOPBACK = "127.0.0.1"
+PATIENCE_S = 20.0
 
 
 class Noting(Generic[Address]):
@@ -128,3 +135,96 @@ class SimWires:
             for peer, there in host.there.items()
             if peer not in host.inbound and here in self.hosts[there].there.values()
         )
+
+
+class TcpNoting(Noting[SocketAddress]):
+    """A host with real connections; a test can wait for what it is told."""
+
+    streams: TcpStreams
+
+    def __init__(self, *, takes: bool = True) -> None:
+        super().__init__()
+        self.takes = takes  # whether it is through with bytes as soon as it has them
+        self._changed = asyncio.Event()
+
+    def received(self, peer: int, data: bytes) -> None:
+        super().received(peer, data)
+        if self.takes:
+            self.streams.taken(peer, len(data))
+
+    def note(self, line: str) -> None:
+        super().note(line)
+        self._changed.set()
+
+    async def until(self, reached: Callable[[], object]) -> None:
+        """Wait until something holds; it is asked each time that this host is told something."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not reached():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def until_has(self, data: bytes, peer: int = 1) -> None:
+        """Wait until exactly this has come from a peer."""
+        await self.until(lambda: len(self.came.get(peer, b"")) >= len(data))
+        assert self.came[peer] == data
+
+    async def until_ends(self, count: int = 1) -> list[str]:
+        """Wait for so many ends and refusals; their reasons."""
+        await self.until(lambda: len(self.reasons) >= count)
+        return self.reasons
+
+
+class TcpWires:
+    """Hosts that note, each listening at a port of its own; use it in `async with`."""
+
+    def __init__(self, *names: str, network: TcpNetwork | None = None) -> None:
+        self.troubles: list[str] = []
+        self._troubled = asyncio.Event()
+        self.network = network or TcpNetwork(trouble=self._trouble)
+        self.addresses: dict[str, SocketAddress] = {}
+        self.hosts: dict[str, TcpNoting] = {}
+        self._names = names
+
+    async def __aenter__(self) -> Self:
+        await self.network.__aenter__()
+        for name in self._names:
+            self.attach(name)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.network.__aexit__(kind, error, trace)
+
+    def attach(self, name: str, *, takes: bool = True) -> TcpNoting:
+        host = TcpNoting(takes=takes)
+        host.streams = self.network.attach(name, host)
+        self.hosts[name] = host
+        taken: Streams[SocketAddress] = host.streams  # it is what the protocol says
+        self.addresses[name] = taken.listen(SocketAddress(LOOPBACK, 0))
+        return host
+
+    def _trouble(self, line: str) -> None:
+        self.troubles.append(line)
+        self._troubled.set()
+
+    async def until_troubled(self, count: int) -> None:
+        """Wait until so many troubles were told."""
+        while len(self.troubles) < count:
+            self._troubled.clear()
+            await self._troubled.wait()
+
+    def __getitem__(self, name: str) -> TcpNoting:
+        return self.hosts[name]
+
+    async def connect(self, *pairs: str) -> None:
+        """Dial, "ab" meaning a to b, and wait until both know."""
+        for pair in pairs:
+            here, there = self.hosts[pair[0]], self.hosts[pair[1]]
+            came_here, came_there = len(here.came), len(there.came)
+            here.streams.dial(self.addresses[pair[1]])
+            await here.until(lambda: len(here.came) > came_here)  # noqa: B023  used at once
+            await there.until(lambda: len(there.came) > came_there)  # noqa: B023

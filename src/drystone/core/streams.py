@@ -24,6 +24,7 @@ LOST: Final = "lost: a packet did not get through"
 CUT: Final = "cut off by a partition"
 TOO_SLOW: Final = "too slow: it does not take what it is sent"
 NOBODY: Final = "nobody listens there"
+NO_ADDRESS: Final = "no such address"
 TIMED_OUT: Final = "no answer in time"
 
 
