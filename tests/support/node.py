@@ -228,7 +228,9 @@ class Talker:
         assert self.closed is not None or Pong(77) in self.heard
 
     def forget(self) -> None:
-        """All that was heard."""
+        """All that was heard; pings are answered."""
+        for ping in self.take(Ping):
+            self.send(Pong(ping.nonce))
         self.heard.clear()
 
     def __iter__(self) -> Iterator[Message]:

@@ -22,8 +22,12 @@ class MemoryBlocks:
     def copy(self) -> Self:
         """One that holds the same, and goes its own way from here on."""
         other = type(self)()
-        other._blocks, other._undo = self._blocks.copy(), self._undo.copy()
-        other._records, other._tip = self._records.copy(), self._tip
+        other.__dict__.update(
+            _blocks=self._blocks.copy(),
+            _undo=self._undo.copy(),
+            _records=self._records.copy(),
+            _tip=self._tip,
+        )
         return other
 
     def load(self) -> Loaded:
@@ -77,8 +81,8 @@ class MemoryCoins:
     def copy(self) -> Self:
         """One that holds the same, and goes its own way from here on."""
         other = type(self)()
-        other._coins.update(self._coins)
-        other._tip = self._tip
+        if self._tip is not None:
+            other.write((), self._coins.items(), self._tip)
         return other
 
     @property

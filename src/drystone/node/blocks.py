@@ -9,7 +9,7 @@ a new tip                     by peer, user or miner           -> announcements 
 What a peer has done wrong is looked up in `is_punished`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from drystone.chain.chainstate import ChainState, Submission, TipChange
@@ -22,13 +22,13 @@ from drystone.consensus.errors import (
     Rejected,
 )
 from drystone.consensus.pow import block_work
+from drystone.core.chance import Dice
 from drystone.core.time import SECOND_NS
 from drystone.node.announcing import Announcing
 from drystone.node.connection import Connection
 from drystone.node.events import BlockRefused, NewTip
 from drystone.node.headers import (
     HeaderTip,
-    ask_for_headers,
     check_headers,
     claimed_work,
     work_threshold,
@@ -43,17 +43,22 @@ from drystone.p2p.download import (
     MAX_BLOCKS_IN_TRANSIT_PER_PEER,
     MAX_CMPCTBLOCKS_INFLIGHT_PER_BLOCK,
     BlockDownload,
+    Overdue,
 )
+from drystone.p2p.handshake import ConnectionKind, Permissions
+from drystone.p2p.headers import ChainSync, HeadersSync
 from drystone.p2p.messages import (
     BlockMessage,
     BlockTxn,
     CmpctBlock,
     GetData,
+    GetHeaders,
     Headers,
     Inventory,
     SendCmpct,
     SendHeaders,
 )
+from drystone.p2p.presync import HeadersPresync
 from drystone.p2p.protocol import (
     MAX_HEADERS_RESULTS,
     MSG_CMPCT_BLOCK,
@@ -70,6 +75,8 @@ MIN_BLOCKS_TO_KEEP: Final = 288  # a block so far ahead of the tip must be asked
 MAX_HIGH_BANDWIDTH_PEERS: Final = 3  # that send us new blocks without being asked (BIP152)
 MAX_COMPACT_AHEAD: Final = 2  # blocks above the tip that are worth putting together
 MAX_SOURCES: Final = 4_096  # blocks of which we remember who sent them
+
+_CHOSEN: Final = (ConnectionKind.OUTBOUND_FULL_RELAY, ConnectionKind.BLOCK_RELAY_ONLY)
 
 Transactions = Callable[[], Iterable[Transaction]]
 Follow = Callable[[TipChange, Turn], None]
@@ -117,12 +124,14 @@ class Blocks:
         header_tip: HeaderTip,
         initial_download: InitialDownload,
         transactions: Transactions,
+        dice: Dice,
         follow: Follow,
     ) -> None:
         self._chain = chain
         self._peers = peers
         self._settings = settings
         self._follow = follow
+        self._dice = dice
         self._transactions = transactions
         params = chain.params
         self.download = BlockDownload(
@@ -133,6 +142,9 @@ class Blocks:
         )
         self.header_tip = header_tip
         self._initial_download = initial_download
+        self._headers = HeadersSync()
+        self._chain_sync = ChainSync()
+        self._presync: dict[int, HeadersPresync] = {}
         self._announcing = Announcing(chain, self.download, serving)
         self.partial = PartialBlocks()
         self._sources: dict[BlockHash, int] = {}  # who sent a block that isn't connected yet
@@ -141,8 +153,8 @@ class Blocks:
 
     # ------------------------------------------------------------------ peers
 
-    def ready(self, conn: Connection, turn: Turn) -> None:
-        """The handshake is over: ask what the peer has."""
+    def ready(self, conn: Connection) -> None:
+        """The handshake is over: the peer may be asked what it has."""
         peer = conn.peer
         self.download.connected(
             conn.id,
@@ -150,13 +162,22 @@ class Blocks:
             has_witnesses=bool(peer.services & Services.WITNESS),
         )
         if peer.can_serve_blocks:
-            # From the one before the best, so that the answer tells whether it has at least that.
-            best = self.header_tip.best
-            ask_for_headers(conn, best.parent or best, self._chain, turn)
+            self._headers.connected(
+                conn.id,
+                is_preferred=peer.is_preferred_download,
+                may_stay=Permissions.NOBAN in peer.permissions,
+            )
+        if peer.kind in _CHOSEN:
+            is_full_relay = peer.kind is ConnectionKind.OUTBOUND_FULL_RELAY
+            self._chain_sync.connected(conn.id, is_full_relay=is_full_relay)
+        self._has_news = True
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
         self.download.disconnected(conn.id)
+        self._headers.disconnected(conn.id)
+        self._chain_sync.disconnected(conn.id)
+        self._presync.pop(conn.id, None)
         self.partial.forget_peer(conn.id)
         if conn.id in self._high_bandwidth:
             self._high_bandwidth.remove(conn.id)
@@ -164,50 +185,114 @@ class Blocks:
 
     # ------------------------------------------------------------------ headers
 
+    def _start_headers(self, conn: Connection, turn: Turn) -> None:
+        """Ask a peer for all its headers, unless another one is being asked for all of these."""
+        best, now = self.header_tip.best, turn.now
+        spacing_s = self._chain.params.pow_spacing_s
+        if self._headers.starts(
+            conn.id,
+            now.mono_ns,
+            is_recent=self._is_recent(best, turn),
+            is_idle=not len(self.download),
+            behind=max(0, now.unix_s - best.header.time) // spacing_s,
+        ):
+            # From the one before the best, so that the answer tells whether it has at least that.
+            turn.send(conn, GetHeaders(self._chain.locator(best.parent or best)))
+
+    def _is_recent(self, node: BlockNode, turn: Turn) -> bool:
+        age_s = self._settings.max_tip_age_s
+        return age_s is None or node.header.time > turn.now.unix_s - age_s
+
+    def _ask_headers(self, conn: Connection, start: BlockNode, turn: Turn) -> None:
+        """Ask what follows a header, unless an answer is still to come."""
+        if self._headers.ask(conn.id, turn.now.mono_ns):
+            turn.send(conn, GetHeaders(self._chain.locator(start)))
+
     def hear_of_block(self, conn: Connection, hashes: Iterable[bytes], turn: Turn) -> None:
         """An inv of blocks: of the last one that we don't know, ask for the headers."""
-        unknown = False
+        unknown: BlockHash | None = None
         for hash_ in hashes:
             block_hash = BlockHash(hash_)
             self.download.announced(conn.id, block_hash)
             node = self._chain.tree.get(block_hash)
             is_here = node is not None and node.has_data
             if not is_here and not self.download.asked(block_hash):
-                unknown = True
-        if unknown:
-            ask_for_headers(conn, self.header_tip.best, self._chain, turn)
+                unknown = block_hash
+        if unknown is not None and self._headers.follows(conn.id, unknown):
+            self._ask_headers(conn, self.header_tip.best, turn)
         self._has_news = True
 
     def take_headers(self, conn: Connection, message: Headers, turn: Turn) -> None:
         """Headers: an answer, or the announcement of a block. Core: ProcessHeadersMessage."""
         headers = message.headers
         if not headers:
-            conn.getheaders_sent_ns = None
+            self._headers.answered(conn.id)
             return
         wrong = check_headers(headers, self._chain)
         if wrong is not None:
             turn.misbehaving(conn, wrong)
             return
+        is_full = len(headers) == MAX_HEADERS_RESULTS
+        if conn.id in self._presync:
+            self._headers.answered(conn.id)
+            accepted = self._go_on(conn, headers, turn)
+            if accepted is not None:
+                if accepted:
+                    self._take_good(conn, accepted, turn, is_full=False)
+                return
         parent = self._chain.tree.get(headers[0].prev_hash)
         if parent is None:
             # Perhaps we have missed the one before: it will come with the answer.
-            ask_for_headers(conn, self.header_tip.best, self._chain, turn)
+            self._ask_headers(conn, self.header_tip.best, turn)
             self.download.announced(conn.id, headers[-1].hash)
             return
-        conn.getheaders_sent_ns = None
-        if not self._is_worth_memory(headers, parent):
-            return
-        is_full = len(headers) == MAX_HEADERS_RESULTS
+        self._headers.answered(conn.id)
+        if self._is_worth_memory(headers, parent):
+            self._take_good(conn, headers, turn, is_full=is_full)
+        elif is_full:  # it may yet become worth it
+            self._presync[conn.id] = HeadersPresync(
+                parent,
+                work_threshold(self._chain),
+                params=self._chain.params,
+                dice=self._dice,
+                now_s=turn.now.unix_s,
+            )
+            self._go_on(conn, headers, turn)
+
+    def _go_on(
+        self, conn: Connection, headers: Sequence[BlockHeader], turn: Turn
+    ) -> list[BlockHeader] | None:
+        """Headers of a chain that has yet to show its work; those that have, None if it is none."""
+        presync = self._presync[conn.id]
+        step = presync.take(headers, is_full=len(headers) == MAX_HEADERS_RESULTS)
+        if not step.ask_more:
+            del self._presync[conn.id]
+        elif self._headers.ask(conn.id, turn.now.mono_ns):
+            turn.send(conn, GetHeaders(presync.locator()))
+        return step.accepted if step.is_good else None
+
+    def _take_good(
+        self, conn: Connection, headers: Sequence[BlockHeader], turn: Turn, *, is_full: bool
+    ) -> None:
+        """Headers that are worth their memory. is_full: there may be more."""
         last = self._accept_headers(conn, headers, turn)
         if last is None:
             return
         if is_full:
-            ask_for_headers(conn, last, self._chain, turn)
+            self._ask_headers(conn, last, turn)
         self.download.announced(conn.id, last.hash)
+        best = self.download.best_known(conn.id)
+        if best is not None:
+            self._chain_sync.has_headers(conn.id, best, self._chain.tip)
+            least = self._chain.params.minimum_chainwork
+            is_useless = not is_full and best.chainwork < least
+            if is_useless and conn.peer.kind in _CHOSEN and self._initial_download.is_on(turn.now):
+                turn.disconnect(conn, "outbound peer headers chain has insufficient work")
+                return
         self._fetch_directly(conn, last, turn)
         self._has_news = True
 
-    def _is_worth_memory(self, headers: tuple[BlockHeader, ...], parent: BlockNode) -> bool:
+    def _is_worth_memory(self, headers: Sequence[BlockHeader], parent: BlockNode) -> bool:
         last = self._chain.tree.get(headers[-1].hash)
         if last is not None and self.header_tip.covers(last):
             return True
@@ -365,7 +450,7 @@ class Blocks:
         chain, header = self._chain, message.header
         parent = chain.tree.get(header.prev_hash)
         if parent is None:
-            ask_for_headers(conn, self.header_tip.best, chain, turn)
+            self._ask_headers(conn, self.header_tip.best, turn)
             return
         if parent.chainwork + block_work(header.bits) < work_threshold(chain):
             return
@@ -504,20 +589,32 @@ class Blocks:
 
     def conclude(self, turn: Turn) -> int | None:
         """Announce and ask, now that all is said; when to come back in any case."""
-        if not self._has_news:
-            return self.download.due_at() if len(self.download) else None
-        self._has_news = False
-        now_ns = turn.now.mono_ns
-        for conn in self._peers.values():
-            if not conn.is_ready or conn.peer.is_closed:
-                continue
-            self._announcing.announce(conn, turn)
-            self._maybe_prefer_headers(conn, turn)
-            if conn.peer.can_serve_blocks:
-                nodes = self.download.next_blocks(conn.id, self._chain, now_ns)
-                if nodes:
-                    self._ask(conn, nodes, turn)
-        return self.download.due_at()
+        if self._has_news:
+            self._has_news = False
+            for conn in list(self._peers.values()):
+                if conn.is_ready and not conn.peer.is_closed:
+                    self._conclude_with(conn, turn)
+        times = (self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
+        return min([time for time in times if time is not None], default=None)
+
+    def _conclude_with(self, conn: Connection, turn: Turn) -> None:
+        self._announcing.announce(conn, turn)
+        self._maybe_prefer_headers(conn, turn)
+        if conn.peer.can_serve_blocks:
+            self._start_headers(conn, turn)
+            nodes = self.download.next_blocks(conn.id, self._chain, turn.now.mono_ns)
+            if nodes:
+                self._ask(conn, nodes, turn)
+        self._consider(conn, turn)
+
+    def _consider(self, conn: Connection, turn: Turn) -> None:
+        """Whether a peer that we chose lags behind for too long."""
+        best, tip = self.download.best_known(conn.id), self._chain.tip
+        verdict = self._chain_sync.consider(conn.id, best, tip, turn.now.mono_ns)
+        if isinstance(verdict, Overdue):
+            turn.disconnect(conn, verdict.reason)
+        elif verdict is not None:
+            self._ask_headers(conn, verdict.node, turn)
 
     def _maybe_prefer_headers(self, conn: Connection, turn: Turn) -> None:
         """Once a peer is known to be on a chain of enough work, ask to be told by headers."""
@@ -529,12 +626,18 @@ class Blocks:
             conn.has_sent_sendheaders = True
 
     def leave_the_slow(self, turn: Turn) -> None:
-        """Disconnect those who have had time enough for a block."""
+        """Disconnect those who have had time enough, for a block or all their headers."""
+        now_ns = turn.now.mono_ns
+        late: list[Overdue] = []
         due_ns = self.download.due_at()
-        if due_ns is None or turn.now.mono_ns < due_ns:
-            return
-        for late in self.download.overdue(turn.now.mono_ns):
-            conn = self._peers.get(late.peer)
+        if due_ns is not None and due_ns <= now_ns:
+            late += self.download.overdue(now_ns)
+        is_recent = self._is_recent(self.header_tip.best, turn)
+        late += self._headers.overdue(now_ns, is_recent=is_recent)
+        for one in late:
+            conn = self._peers.get(one.peer)
             if conn is not None:
-                turn.disconnect(conn, late.reason)
-        self._has_news = True
+                turn.disconnect(conn, one.reason)
+        lagging_ns = self._chain_sync.due_at()
+        if late or (lagging_ns is not None and lagging_ns <= now_ns):
+            self._has_news = True

@@ -22,7 +22,6 @@ class Connection:
         "best_header_sent",
         "blocks_to_announce",
         "continue_at",
-        "getheaders_sent_ns",
         "has_sent_sendheaders",
         "held_bytes",
         "id",
@@ -54,7 +53,6 @@ class Connection:
         self.unserved: deque[Inventory] = deque()  # what it asked for and has not been sent
 
         # Blocks.
-        self.getheaders_sent_ns: int | None = None  # and not answered
         self.best_header_sent: BlockNode | None = None
         self.blocks_to_announce: list[BlockNode] = []
         self.continue_at: BlockHash | None = None  # asked for this one, it is told of the tip

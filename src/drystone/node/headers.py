@@ -1,11 +1,4 @@
-"""Headers from peers: asking for them, judging them, and finding out what they make the best.
-
-```
-locator of our best header  ->
-                            <-  headers: up to 2,000 that follow where we agree
-locator of the last of them ->                                       as long as they are 2,000
-```
-"""
+"""What headers are worth: whether they can be right, how much work they took, which is the best."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,13 +9,8 @@ from drystone.chain.tree import BlockNode
 from drystone.consensus.errors import BlockInvalid
 from drystone.consensus.header import check_header
 from drystone.consensus.pow import block_work
-from drystone.core.time import SECOND_NS
-from drystone.node.connection import Connection
-from drystone.node.turn import Turn
-from drystone.p2p.messages import GetHeaders
 from drystone.primitives.block import BlockHeader
 
-HEADERS_RESPONSE_TIME_NS: Final = 120 * SECOND_NS  # before we ask the same peer once more
 NEAR_TIP_BLOCKS: Final = 144  # worth of work that a branch may lack, and still be looked at
 
 
@@ -54,16 +42,6 @@ class HeaderTip:
     def covers(self, node: BlockNode) -> bool:
         """Whether a header is below the best, or in the chain, so that its work is known."""
         return self.best.descends_from(node) or self._chain.is_active(node)
-
-
-def ask_for_headers(conn: Connection, start: BlockNode, chain: ChainState, turn: Turn) -> bool:
-    """Ask what follows a header, unless we are waiting for an answer. Core: MaybeSendGetHeaders."""
-    sent_ns = conn.getheaders_sent_ns
-    if sent_ns is not None and turn.now.mono_ns < sent_ns + HEADERS_RESPONSE_TIME_NS:
-        return False
-    turn.send(conn, GetHeaders(chain.locator(start)))
-    conn.getheaders_sent_ns = turn.now.mono_ns
-    return True
 
 
 def check_headers(headers: Sequence[BlockHeader], chain: ChainState) -> str | None:

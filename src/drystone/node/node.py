@@ -134,6 +134,7 @@ class Node:
             header_tip=self._header_tip,
             initial_download=initial_download,
             transactions=self.transactions.for_compact_blocks,
+            dice=streams("headers"),
             follow=self._follow,
         )
         self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
@@ -207,7 +208,7 @@ class Node:
         turn.tell(PeerReady(conn.id))
         if not conn.peer.kind.is_inbound:
             self._dialling.ready(conn.peer.address)
-        self.blocks.ready(conn, turn)
+        self.blocks.ready(conn)
         self.transactions.ready(conn, turn)
         self.addresses.ready(conn, turn)
 

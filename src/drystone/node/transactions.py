@@ -21,13 +21,13 @@ from drystone.mempool.contents import Removal
 from drystone.mempool.entry import Entry, ancestors
 from drystone.mempool.errors import FeeTooLow, InputsNonstandard, WitnessStripped
 from drystone.mempool.orphans import Orphanage
+from drystone.mempool.outcomes import Accepted, Refused
 from drystone.mempool.policy import rate_of
-from drystone.mempool.pool import Accepted, Mempool, Refused
+from drystone.mempool.pool import Mempool
 from drystone.node.connection import Connection
 from drystone.node.events import TxAccepted, TxRefused, TxRemoved
 from drystone.node.fee_filter import NOTHING, FeeFilter, FeeSteps
 from drystone.node.initial_download import InitialDownload
-from drystone.node.recent import Recent
 from drystone.node.turn import Turn
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.messages import FeeFilter as FeeFilterMessage
@@ -39,31 +39,25 @@ from drystone.p2p.protocol import (
     MSG_WITNESS_TX,
     MSG_WTX,
 )
+from drystone.p2p.recent import Recent
+from drystone.p2p.relay import TxRelay
 from drystone.p2p.requests import GenTxid, TxRequests
 from drystone.primitives.hashes import Txid, Wtxid
 from drystone.primitives.transaction import OutPoint, Transaction
 
-INBOUND_INTERVAL_NS: Final = 5 * SECOND_NS  # Core: INBOUND_INVENTORY_BROADCAST_INTERVAL
-OUTBOUND_INTERVAL_NS: Final = 2 * SECOND_NS  # Core: OUTBOUND_INVENTORY_BROADCAST_INTERVAL
-BROADCAST_TARGET: Final = 70  # announcements at once. Core: INVENTORY_BROADCAST_TARGET
-BROADCAST_MAX: Final = 1_000  # however many wait
 REJECTS: Final = 120_000
 CONFIRMED: Final = 48_000
-KNOWN_TO_PEER: Final = 5_000  # of which we know that a peer knows them
 MAX_ORPHAN_PARENTS: Final = 24  # unknown ones, beyond which an orphan is not worth asking
 REBROADCAST_NS: Final = 600 * SECOND_NS  # what is ours and nobody has asked for yet
 
 
 class TxPeer:
-    """What a peer and we have told each other. Core: Peer::TxRelay."""
+    """What we have told a peer. Core: Peer::TxRelay, but for its queue."""
 
-    __slots__ = ("announced_up_to", "fee_filter", "known", "next_ns", "to_announce")
+    __slots__ = ("announced_up_to", "fee_filter")
 
-    def __init__(self) -> None:
-        self.known = Recent(KNOWN_TO_PEER)
-        self.to_announce: dict[Wtxid, None] = {}
-        self.next_ns: int | None = None  # when announcements go out
-        self.announced_up_to = 0  # mempool sequence: what came later it can't know of
+    def __init__(self, sequence: int) -> None:
+        self.announced_up_to = sequence  # of the mempool: what came later it can't know of
         self.fee_filter = FeeFilter()
 
 
@@ -93,12 +87,13 @@ class Transactions:
         self._requests = TxRequests(key)
         self.orphans = Orphanage()
         self._relays: dict[int, TxPeer] = {}
-        self._announcing: dict[int, TxPeer] = {}  # those of them who are to hear something
-        self._rejects = Recent(REJECTS)  # by wtxid, and by txid where the witness is not to blame
-        self._reconsiderable = Recent(REJECTS)  # paid too little, alone
-        self._confirmed = Recent(CONFIRMED)
+        self._relay = TxRelay(lambda mean_ns: exponential_ns(stream, mean_ns))
+        self._rejects: Recent[bytes] = Recent(
+            REJECTS
+        )  # by wtxid, and by txid where the witness is not to blame
+        self._reconsiderable: Recent[bytes] = Recent(REJECTS)  # paid too little, alone
+        self._confirmed: Recent[bytes] = Recent(CONFIRMED)
         self._last_block: dict[bytes, Transaction] = {}  # of the tip, by txid and wtxid
-        self._next_inbound_ns = 0
         self._steps = FeeSteps(mempool.policy.minrelaytxfee)
         self._rebroadcast_ns: int | None = None
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
@@ -110,8 +105,14 @@ class Transactions:
         """The handshake is over."""
         if not conn.peer.kind.relays_transactions:
             return
-        relay = self._relays[conn.id] = TxPeer()
-        relay.announced_up_to = self.mempool.sequence
+        relay = self._relays[conn.id] = TxPeer(self.mempool.sequence)
+        if conn.peer.wants_transactions:
+            self._relay.connected(
+                conn.id,
+                is_inbound=conn.peer.kind.is_inbound,
+                wtxid_relay=conn.peer.wtxid_relay,
+                at_once=Permissions.NOBAN in conn.peer.permissions,
+            )
         self._requests.connected(
             conn.id,
             is_preferred=conn.peer.is_preferred_download,
@@ -122,7 +123,7 @@ class Transactions:
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
-        self._announcing.pop(conn.id, None)
+        self._relay.disconnected(conn.id)
         if self._relays.pop(conn.id, None) is not None:
             self._requests.disconnected(conn.id)
             self.orphans.forget_peer(conn.id)
@@ -131,15 +132,14 @@ class Transactions:
 
     def hear_of(self, conn: Connection, items: Iterable[Inventory], turn: Turn) -> None:
         """An inv of transactions."""
-        relay = self._relays.get(conn.id)
-        if relay is None or not self._is_welcome:
+        if conn.id not in self._relays or not self._is_welcome:
             return
         wanted_type = MSG_WTX if conn.peer.wtxid_relay else MSG_TX
         is_downloading = self._initial_download.is_on(turn.now)
         for item in items:
             if item.type != wanted_type:
                 continue
-            relay.known.add(item.hash)
+            self._relay.knows(conn.id, item.hash)
             if is_downloading:
                 continue
             name = GenTxid(item.hash, is_wtxid=item.type == MSG_WTX)
@@ -157,18 +157,16 @@ class Transactions:
     def take(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         """A transaction has come."""
         tx = message.tx
-        relay = self._relays.get(conn.id)
-        if relay is None:
+        if conn.id not in self._relays:
             return
-        name = tx.wtxid if conn.peer.wtxid_relay else tx.txid
-        relay.known.add(name)
+        self._relay.knows(conn.id, tx.wtxid if conn.peer.wtxid_relay else tx.txid)
         if self._initial_download.is_on(turn.now):
             return
         self._requests.answered(conn.id, tx.txid)
         self._requests.answered(conn.id, tx.wtxid)
         if self._is_known(GenTxid(tx.wtxid, is_wtxid=True), with_reconsiderable=False):
             if Permissions.FORCERELAY in conn.peer.permissions and tx.txid in self.mempool:
-                self._announce(tx)
+                self._announce(tx, turn)
             return
         if tx.wtxid in self._reconsiderable:
             self._try_package(conn, tx, turn)
@@ -220,7 +218,7 @@ class Transactions:
         self._tell_removed(removed, turn)
         turn.tell(TxAccepted(tx))
         self.has_changed = True
-        self._announce(tx)
+        self._announce(tx, turn)
 
     def _refused(self, tx: Transaction, error: Rejected, turn: Turn) -> None:
         """Remember what was refused, by as much of it as is to blame. Core: MempoolRejectedTx."""
@@ -247,9 +245,8 @@ class Transactions:
             self._requests.forget(tx.wtxid)
             turn.tell(TxRefused(tx, MissingInputs("bad-txns-inputs-missingorspent")))
             return
-        relay = self._relays[conn.id]
         for parent in parents:
-            relay.known.add(parent)
+            self._relay.knows(conn.id, parent)
         self.orphans.add(tx, conn.id)
         self._requests.forget(tx.txid)
         self._requests.forget(tx.wtxid)
@@ -334,7 +331,7 @@ class Transactions:
         for tx in change.unconfirmed:
             if tx.txid in self.mempool:
                 turn.tell(TxAccepted(tx))
-                self._announce(tx)
+                self._announce(tx, turn)
         self.has_changed = self.has_changed or self.mempool.sequence != before
         if self._initial_download.is_on(turn.now):
             return
@@ -360,32 +357,24 @@ class Transactions:
 
     # ------------------------------------------------------------------ announcing
 
-    def _announce(self, tx: Transaction) -> None:
+    def _announce(self, tx: Transaction, turn: Turn) -> None:
         """To all who don't know it, when their time comes."""
-        for id_, relay in self._relays.items():
-            conn = self._peers[id_]
-            name = tx.wtxid if conn.peer.wtxid_relay else tx.txid
-            if conn.peer.wants_transactions and name not in relay.known:
-                relay.to_announce[tx.wtxid] = None
-                self._announcing[id_] = relay
+        self._relay.announce(tx.txid, tx.wtxid, turn.now.mono_ns)
 
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
         now_ns = turn.now.mono_ns
         self._ask(turn)
-        self._rebroadcast(now_ns)
+        self._rebroadcast(turn)
         if self._fee_filters_ns is not None and self._fee_filters_ns <= now_ns:
             self._tell_fee_filters(turn)
-        times = [self._requests.due_at(), self._rebroadcast_ns, self._fee_filters_ns]
-        for id_, relay in list(self._announcing.items()):
-            if relay.next_ns is None:
-                relay.next_ns = self._draw_next(self._peers[id_], now_ns)
-            if relay.next_ns <= now_ns:
-                self._announce_to(self._peers[id_], relay, turn)
-            if relay.to_announce:
-                times.append(relay.next_ns)
-            else:
-                del self._announcing[id_]
+        self._tell_announcements(turn)
+        times = (
+            self._requests.due_at(),
+            self._relay.due_at(),
+            self._rebroadcast_ns,
+            self._fee_filters_ns,
+        )
         return min([time for time in times if time is not None], default=None)
 
     def _ask(self, turn: Turn) -> None:
@@ -400,51 +389,36 @@ class Transactions:
                 ]
                 turn.send(self._peers[id_], GetData(tuple(items)))
 
-    def _draw_next(self, conn: Connection, now_ns: int) -> int:
-        """When a peer is told next. Those who dialled us are all told at the same moments.
+    def _tell_announcements(self, turn: Turn) -> None:
+        due_ns = self._relay.due_at()
+        if due_ns is None or due_ns > turn.now.mono_ns:
+            return
+        for id_, names in self._relay.due(turn.now.mono_ns, self._choose).items():
+            items = [Inventory(MSG_WTX if name.is_wtxid else MSG_TX, name.hash) for name in names]
+            turn.send(self._peers[id_], Inv(tuple(items)))
+            self._relays[id_].announced_up_to = self.mempool.sequence
 
-        So one who dials us often learns no more about when a transaction came.
-        """
-        if Permissions.NOBAN in conn.peer.permissions:
-            return now_ns
-        if not conn.peer.kind.is_inbound:
-            return now_ns + exponential_ns(self._dice, OUTBOUND_INTERVAL_NS)
-        if self._next_inbound_ns <= now_ns:
-            self._next_inbound_ns = now_ns + exponential_ns(self._dice, INBOUND_INTERVAL_NS)
-        return self._next_inbound_ns
-
-    def _announce_to(self, conn: Connection, relay: TxPeer, turn: Turn) -> None:
-        """The best of what waits, parents first; what pays too little for the peer is left out."""
-        relay.next_ns = None
-        entries: list[tuple[int, int, int, Entry]] = []
-        for wtxid in relay.to_announce:
-            entry = self.mempool.get_by_wtxid(wtxid)
-            if entry is not None:  # it may be in a block by now
-                rate = rate_of(entry.fee, entry.vsize)
-                entries.append((len(ancestors(entry)), -rate, entry.sequence, entry))
-        entries.sort(key=lambda one: one[:3])
-        most = min(BROADCAST_TARGET + len(entries) // 1_000 * 5, BROADCAST_MAX)
-        by_wtxid = conn.peer.wtxid_relay
-        items: list[Inventory] = []
-        left: dict[Wtxid, None] = {}
-        for _, minus_rate, _, entry in entries:
-            name = entry.tx.wtxid if by_wtxid else entry.tx.txid
-            if name in relay.known or -minus_rate < conn.peer.fee_filter:
+    def _choose(self, id_: int, hashes: Sequence[bytes]) -> Iterable[bytes]:
+        """Parents first, then the best; what pays too little for the peer is left out."""
+        peer = self._peers[id_].peer
+        chosen: list[tuple[int, int, int, bytes]] = []
+        for hash_ in hashes:
+            entry = self._entry(hash_, is_wtxid=peer.wtxid_relay)
+            if entry is None:  # it may be in a block by now
                 continue
-            if len(items) >= most:
-                left[entry.tx.wtxid] = None
-                continue
-            items.append(Inventory(MSG_WTX if by_wtxid else MSG_TX, name))
-            relay.known.add(name)
-        relay.to_announce = left
-        relay.announced_up_to = self.mempool.sequence
-        if items:
-            turn.send(conn, Inv(tuple(items)))
-        if left:
-            relay.next_ns = self._draw_next(conn, turn.now.mono_ns)
+            rate = rate_of(entry.fee, entry.vsize)
+            if rate >= peer.fee_filter:
+                chosen.append((len(ancestors(entry)), -rate, entry.sequence, hash_))
+        return [one[3] for one in sorted(chosen)]
 
-    def _rebroadcast(self, now_ns: int) -> None:
+    def _entry(self, hash_: bytes, *, is_wtxid: bool) -> Entry | None:
+        if is_wtxid:
+            return self.mempool.get_by_wtxid(Wtxid(hash_))
+        return self.mempool.get(Txid(hash_))
+
+    def _rebroadcast(self, turn: Turn) -> None:
         """Announce again what is ours and nobody seems to have heard of."""
+        now_ns = turn.now.mono_ns
         if self._rebroadcast_ns is None or now_ns < self._rebroadcast_ns:
             return
         for txid in list(self.mempool.unbroadcast):
@@ -452,7 +426,7 @@ class Transactions:
             if entry is None:
                 del self.mempool.unbroadcast[txid]
             else:
-                self._announce(entry.tx)
+                self._announce(entry.tx, turn)
         self._rebroadcast_ns = now_ns + REBROADCAST_NS if self.mempool.unbroadcast else None
 
     # ------------------------------------------------------------------ serving
@@ -462,23 +436,18 @@ class Transactions:
         relay = self._relays.get(conn.id)
         if relay is None:
             return None
-        if item.type == MSG_WTX:
-            entry = self.mempool.get_by_wtxid(Wtxid(item.hash))
-        else:
-            entry = self.mempool.get(Txid(item.hash))
+        entry = self._entry(item.hash, is_wtxid=item.type == MSG_WTX)
         if entry is not None and entry.sequence < relay.announced_up_to:
             self.mempool.unbroadcast.pop(entry.tx.txid, None)
             return entry.tx
         return self._last_block.get(item.hash)
 
     def announce_all(self, conn: Connection, turn: Turn) -> None:
-        """Answer a mempool message (BIP35)."""
-        relay = self._relays.get(conn.id)
-        if relay is not None:
+        """Answer a mempool message (BIP35), when the peer's time comes."""
+        if conn.id in self._relays and conn.peer.wants_transactions:
             for entry in self.mempool:
-                relay.to_announce[entry.tx.wtxid] = None
-                self._announcing[conn.id] = relay
-            relay.next_ns = turn.now.mono_ns
+                tx = entry.tx
+                self._relay.announce_to(conn.id, tx.txid, tx.wtxid, turn.now.mono_ns)
 
     # ------------------------------------------------------------------ fees
 

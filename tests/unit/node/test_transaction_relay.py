@@ -338,6 +338,7 @@ def test_all_of_the_mempool_is_announced_to_those_who_may_ask() -> None:
         bench.submit(tx)
     peer = a_peer(bench, permissions=Permissions.MEMPOOL)
     peer.send(Mempool())
+    bench.pass_(60)
     assert {item.hash for item in peer.take_one(Inv).items} == {tx.wtxid for tx in transactions}
     other = a_peer(bench)
     other.send(Mempool())
