@@ -149,7 +149,9 @@ class Blocks:
         self.partial = PartialBlocks()
         self._sources: dict[BlockHash, int] = {}  # who sent a block that isn't connected yet
         self._high_bandwidth: list[int] = []  # the latest last
-        self._has_news = False  # something to announce, or to ask for
+        self._news: dict[int, None] = {}  # peers that there may be something to say to...
+        self._is_news_for_all = False  # ...or all of them
+        self._unstarted: dict[int, None] = {}  # who has not been asked for all its headers
 
     # ------------------------------------------------------------------ peers
 
@@ -170,7 +172,9 @@ class Blocks:
         if peer.kind in _CHOSEN:
             is_full_relay = peer.kind is ConnectionKind.OUTBOUND_FULL_RELAY
             self._chain_sync.connected(conn.id, is_full_relay=is_full_relay)
-        self._has_news = True
+        conn.serves_blocks = peer.can_serve_blocks
+        self._unstarted[conn.id] = None
+        self._news[conn.id] = None
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
@@ -178,10 +182,12 @@ class Blocks:
         self._headers.disconnected(conn.id)
         self._chain_sync.disconnected(conn.id)
         self._presync.pop(conn.id, None)
+        self._unstarted.pop(conn.id, None)
+        self._news.pop(conn.id, None)
         self.partial.forget_peer(conn.id)
         if conn.id in self._high_bandwidth:
             self._high_bandwidth.remove(conn.id)
-        self._has_news = True  # others may be asked for what it was
+        self._is_news_for_all = True  # others may be asked for what it was
 
     # ------------------------------------------------------------------ headers
 
@@ -198,6 +204,7 @@ class Blocks:
         ):
             # From the one before the best, so that the answer tells whether it has at least that.
             turn.send(conn, GetHeaders(self._chain.locator(best.parent or best)))
+            del self._unstarted[conn.id]
 
     def _is_recent(self, node: BlockNode, turn: Turn) -> bool:
         age_s = self._settings.max_tip_age_s
@@ -220,7 +227,7 @@ class Blocks:
                 unknown = block_hash
         if unknown is not None and self._headers.follows(conn.id, unknown):
             self._ask_headers(conn, self.header_tip.best, turn)
-        self._has_news = True
+        self._news[conn.id] = None
 
     def take_headers(self, conn: Connection, message: Headers, turn: Turn) -> None:
         """Headers: an answer, or the announcement of a block. Core: ProcessHeadersMessage."""
@@ -290,7 +297,7 @@ class Blocks:
                 turn.disconnect(conn, "outbound peer headers chain has insufficient work")
                 return
         self._fetch_directly(conn, last, turn)
-        self._has_news = True
+        self._news[conn.id] = None
 
     def _is_worth_memory(self, headers: Sequence[BlockHeader], parent: BlockNode) -> bool:
         last = self._chain.tree.get(headers[-1].hash)
@@ -369,7 +376,7 @@ class Blocks:
             self._take_from(conn, block, turn, encoded=message.encoded)
         elif parent is None or self._is_worth_memory((block.header,), parent):
             self._accept_headers(conn, [block.header], turn)
-        self._has_news = True
+        self._news[conn.id] = None
 
     def _is_wanted(self, header: BlockHeader, parent: BlockNode | None) -> bool:
         """Whether a block that nobody asked for is taken all the same. Core: AcceptBlock."""
@@ -411,7 +418,6 @@ class Blocks:
         error = self._submit(block, turn, None).outcomes[0].error
         self.download.received(block.hash, turn.now.mono_ns)
         self.partial.forget_block(block.hash)
-        self._has_news = True
         return error
 
     def _submit(self, block: Block, turn: Turn, encoded: bytes | None) -> Submission:
@@ -458,7 +464,7 @@ class Blocks:
         if node is None:
             return
         self.download.announced(conn.id, node.hash)
-        self._has_news = True
+        self._news[conn.id] = None
         was_asked = conn.id in self.download.asked(node.hash)
         if node.has_data:
             return
@@ -532,7 +538,7 @@ class Blocks:
             return
         self.download.received(block_hash, turn.now.mono_ns, conn.id)
         self._take_from(conn, block, turn, was_compact=True)
-        self._has_news = True
+        self._news[conn.id] = None
 
     def _prefer(self, conn: Connection, turn: Turn) -> None:
         """A peer was the first with a new block: let it send the next ones without being asked.
@@ -569,6 +575,7 @@ class Blocks:
     # ------------------------------------------------------------------ a new tip
 
     def _tip_moved(self, change: TipChange, turn: Turn) -> None:
+        self._is_news_for_all = True
         self.download.block_connected()
         for node in change.connected:
             self._sources.pop(node.hash, None)
@@ -583,29 +590,42 @@ class Blocks:
     def moved_by_hand(self, change: TipChange, turn: Turn) -> None:
         """The user has moved the tip, without any new block."""
         self._tip_moved(change, turn)
-        self._has_news = True
 
     # ------------------------------------------------------------------ at the end of each turn
 
     def conclude(self, turn: Turn) -> int | None:
         """Announce and ask, now that all is said; when to come back in any case."""
-        if self._has_news:
-            self._has_news = False
-            for conn in list(self._peers.values()):
-                if conn.is_ready and not conn.peer.is_closed:
-                    self._conclude_with(conn, turn)
+        for id_ in self._take_news():
+            conn = self._peers.get(id_)
+            if conn is not None and conn.is_ready and not conn.is_gone:
+                self._conclude_with(conn, turn)
         times = (self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
         return min([time for time in times if time is not None], default=None)
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
         self._announcing.announce(conn, turn)
         self._maybe_prefer_headers(conn, turn)
-        if conn.peer.can_serve_blocks:
-            self._start_headers(conn, turn)
+        if conn.serves_blocks:
+            if conn.id in self._unstarted:
+                self._start_headers(conn, turn)
             nodes = self.download.next_blocks(conn.id, self._chain, turn.now.mono_ns)
             if nodes:
                 self._ask(conn, nodes, turn)
-        self._consider(conn, turn)
+        if conn.peer.kind in _CHOSEN:
+            self._consider(conn, turn)
+
+    def _take_news(self) -> list[int]:
+        """Whom there may be something to say to: whoever spoke, or all if that concerns all.
+
+        As long as blocks are missing that nobody was asked for, it does.
+        """
+        if self._news and not self._is_news_for_all:
+            missing = self.header_tip.best.height - self._chain.height
+            self._is_news_for_all = missing > len(self.download)
+        ids = list(self._peers if self._is_news_for_all else self._news)
+        self._news.clear()
+        self._is_news_for_all = False
+        return ids
 
     def _consider(self, conn: Connection, turn: Turn) -> None:
         """Whether a peer that we chose lags behind for too long."""
@@ -640,4 +660,5 @@ class Blocks:
                 turn.disconnect(conn, one.reason)
         lagging_ns = self._chain_sync.due_at()
         if late or (lagging_ns is not None and lagging_ns <= now_ns):
-            self._has_news = True
+            self._is_news_for_all = True
+            self._unstarted.update(dict.fromkeys(self._peers))

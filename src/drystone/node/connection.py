@@ -34,6 +34,7 @@ class Connection:
         "opened",
         "peer",
         "results",
+        "serves_blocks",
         "unparsed",
         "unserved",
     )
@@ -53,6 +54,7 @@ class Connection:
         self.unserved: deque[Inventory] = deque()  # what it asked for and has not been sent
 
         # Blocks.
+        self.serves_blocks = False
         self.best_header_sent: BlockNode | None = None
         self.blocks_to_announce: list[BlockNode] = []
         self.continue_at: BlockHash | None = None  # asked for this one, it is told of the tip
