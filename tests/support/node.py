@@ -193,6 +193,10 @@ class Talker:
         frames = [self._transport.frame(one.command, one.encode()) for one in messages]
         self.send_bytes(b"".join(frames))
 
+    def send_payload(self, command: str, payload: bytes) -> None:
+        """Say something that may be no message."""
+        self.send_bytes(self._transport.frame(command, payload))
+
     def send_bytes(self, data: bytes) -> None:
         """Say anything."""
         if self.closed is None:
