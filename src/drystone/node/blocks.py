@@ -26,7 +26,7 @@ from drystone.core.chance import Dice
 from drystone.core.time import SECOND_NS
 from drystone.node.announcing import Announcing
 from drystone.node.connection import Connection
-from drystone.node.events import BlockRefused, NewTip
+from drystone.node.events import BlockRefused, Invalidate, NewTip, Prefer, Reconsider
 from drystone.node.headers import (
     HeaderTip,
     check_headers,
@@ -587,9 +587,20 @@ class Blocks:
             if conn.is_ready:
                 self._announcing.queue(conn, change)
 
-    def moved_by_hand(self, change: TipChange, turn: Turn) -> None:
-        """The user has moved the tip, without any new block."""
-        self._tip_moved(change, turn)
+    def move_by_hand(self, order: Invalidate | Reconsider | Prefer, turn: Turn) -> None:
+        """The user knows better which chain it should be."""
+        chain = self._chain
+        match order:
+            case Invalidate(block_hash):
+                change = chain.invalidate(block_hash)
+            case Reconsider(block_hash):
+                change = chain.reconsider(block_hash)
+            case Prefer(block_hash):
+                change = chain.precious(block_hash)
+        self.header_tip.consider(*chain.tree.leaves)
+        if change is not None:
+            self._tip_moved(change, turn)
+        self._is_news_for_all = True
 
     # ------------------------------------------------------------------ at the end of each turn
 

@@ -104,7 +104,28 @@ class Mining:
     script_pubkey: bytes | None
 
 
-Order = Connect | Disconnect | Mining
+@dataclass(frozen=True, slots=True)
+class Invalidate:
+    """Treat a block as invalid, whatever it is. It must be known, and not genesis."""
+
+    hash: BlockHash
+
+
+@dataclass(frozen=True, slots=True)
+class Reconsider:
+    """Forget what was found against a block. It must be known."""
+
+    hash: BlockHash
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """Treat a block as the first of its work. It must be known. Core: preciousblock."""
+
+    hash: BlockHash
+
+
+Order = Connect | Disconnect | Mining | Invalidate | Reconsider | Prefer
 
 
 @dataclass(frozen=True, slots=True)

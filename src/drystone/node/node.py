@@ -31,10 +31,13 @@ from drystone.node.events import (
     Disconnect,
     Event,
     Found,
+    Invalidate,
     Mining,
     Paused,
     PeerReady,
+    Prefer,
     Received,
+    Reconsider,
     Refused,
     Reply,
     Resumed,
@@ -353,6 +356,8 @@ class Node:
                 self._part_with(whom, turn)
             case Mining(script_pubkey):
                 self.miner.order(script_pubkey)
+            case Invalidate() | Reconsider() | Prefer():
+                self.blocks.move_by_hand(event.order, turn)
         if event.id is not None:
             turn.actions.append(Reply(event.id, None))
 
