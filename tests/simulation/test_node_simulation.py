@@ -1,7 +1,7 @@
 """Full nodes in virtual time, under loss, delay, partitions, crashes and double spends.
 
 Every seed is another run. `tests.support.node_faults` says what goes wrong in it, and checks after
-each event that no node gave up work, and at the end that all have the same coins, none from nothing.
+each event that no node gave up work, and at the end that all have the same coins.
 """
 
 import subprocess

@@ -214,6 +214,10 @@ class Talker:
         self.closed = "hung up"
         self.bench.handle(Closed(self.number))
 
+    def left(self) -> str:
+        """Why the node has ended the connection; nothing as long as it has not."""
+        return self.closed or ""
+
     def take(self, kind: type[Some]) -> list[Some]:
         """All of one kind that was heard and not taken yet."""
         taken = [message for message in self.heard if isinstance(message, kind)]

@@ -51,7 +51,7 @@ def test_a_long_branch_that_begins_with_little_work_is_taken_once_it_has_shown_e
     assert THEIRS[0].hash not in bench.chain.tree.nodes
     assert serve(peer, THEIRS) >= 3
     assert THEIRS[-1].hash in bench.chain.tree.nodes
-    assert peer.closed is None
+    assert not peer.left()
 
 
 def test_who_sends_another_chain_the_second_time_leaves_nothing_behind() -> None:
@@ -113,11 +113,11 @@ def test_a_chosen_peer_whose_chain_stays_worse_is_asked_once_more_and_then_left(
     peer.send(Headers((grown[0].header,)))
     peer.forget()
     bench.pass_(19 * 60)
-    assert peer.closed is None and not peer.take(GetHeaders)
+    assert not peer.left() and not peer.take(GetHeaders)
     bench.pass_(2 * 60)
     peer.take_one(GetHeaders)
     bench.pass_(3 * 60)
-    assert (peer.closed or "").startswith("Outbound peer has old chain")
+    assert peer.left().startswith("Outbound peer has old chain")
 
 
 def test_a_named_peer_may_lag_behind_for_ever() -> None:
@@ -129,4 +129,4 @@ def test_a_named_peer_may_lag_behind_for_ever() -> None:
     peer = bench.peer(inbound=False, address=there)
     peer.send(Headers((grown[0].header,)))
     bench.pass_(3_600)
-    assert peer.closed is None
+    assert not peer.left()

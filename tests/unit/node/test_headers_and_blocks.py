@@ -144,9 +144,9 @@ def test_a_peer_that_never_sends_a_block_is_left_and_another_asked() -> None:
     bench.pass_(599)
     one.sync()
     other.sync()
-    assert one.closed is None
+    assert not one.left()
     bench.pass_(2)
-    assert (one.closed or "").startswith("Timeout downloading block")
+    assert one.left().startswith("Timeout downloading block")
     assert wanted(other) == [block.hash]
 
 
@@ -192,7 +192,7 @@ def test_an_unsolicited_block_of_less_work_leaves_its_header_only() -> None:
     peer.send(BlockMessage(side))
     node = bench.chain.tree.get(side.hash)
     assert node is not None and not node.has_data
-    assert peer.closed is None
+    assert not peer.left()
 
 
 def test_a_better_branch_is_fetched_and_taken() -> None:
@@ -407,7 +407,7 @@ def test_an_invalid_block_is_marked_and_its_sender_left() -> None:
     peer = bench.peer()
     peer.send(headers_of(bad))
     peer.send(BlockMessage(bad))
-    assert peer.closed == "invalid block: bad-cb-amount"
+    assert peer.left() == "invalid block: bad-cb-amount"
     assert [told.error.reason for told in bench.news(BlockRefused)] == ["bad-cb-amount"]
     assert bench.news(PeerLeft)[-1].misbehaved
     assert bench.chain.height == 0
@@ -420,14 +420,14 @@ def test_who_dialled_us_may_repeat_the_header_of_an_invalid_block_and_whom_we_di
     bench.peer().send(BlockMessage(bad))
     inbound = bench.peer()
     inbound.send(headers_of(bad))
-    assert inbound.closed is None
+    assert not inbound.left()
     outbound = bench.peer(inbound=False)
     outbound.send(headers_of(bad))
-    assert outbound.closed is None  # the user named it
+    assert not outbound.left()  # the user named it
     branches.on(bad)
     on_bad = bench.peer()
     on_bad.send(headers_of(branches.on(bad)))
-    assert on_bad.closed == "invalid header received: bad-prevblk"
+    assert on_bad.left() == "invalid header received: bad-prevblk"
 
 
 def test_who_sent_the_invalid_block_below_is_left_and_not_who_sent_the_good_one_above() -> None:
@@ -439,11 +439,11 @@ def test_who_sent_the_invalid_block_below_is_left_and_not_who_sent_the_good_one_
     culprit, innocent = bench.peer(), bench.peer()
     culprit.send(headers_of(bad, above))
     culprit.send(BlockMessage(bad))  # no more work than ours: not looked at closely
-    assert culprit.closed is None
+    assert not culprit.left()
     innocent.send(BlockMessage(above))
     assert bench.chain.tip.hash == ours[0].hash
-    assert culprit.closed == "invalid block: bad-prevblk"
-    assert innocent.closed is None
+    assert culprit.left() == "invalid block: bad-prevblk"
+    assert not innocent.left()
 
 
 def test_a_mutated_block_is_refused_and_the_good_one_may_still_come() -> None:
@@ -453,7 +453,7 @@ def test_a_mutated_block_is_refused_and_the_good_one_may_still_come() -> None:
     bench = Bench()
     peer, other = bench.peer(), bench.peer()
     peer.send(BlockMessage(replace(block, vtx=(coinbase,))))
-    assert peer.closed == "mutated block"
+    assert peer.left() == "mutated block"
     other.send(BlockMessage(block))
     assert bench.chain.tip.hash == block.hash
 
@@ -467,9 +467,9 @@ def test_headers_without_work_or_order_end_the_connection() -> None:
     bench = Bench()
     lazy, confused = bench.peer(), bench.peer()
     lazy.send(Headers((header,)))
-    assert lazy.closed == "header with invalid proof of work"
+    assert lazy.left() == "header with invalid proof of work"
     confused.send(headers_of(one, three, two))
-    assert confused.closed == "non-continuous headers sequence"
+    assert confused.left() == "non-continuous headers sequence"
 
 
 def test_a_block_from_nowhere_ends_the_connection() -> None:
@@ -477,7 +477,7 @@ def test_a_block_from_nowhere_ends_the_connection() -> None:
     _, orphan = branches.grow(branches.genesis, 2)
     peer = Bench().peer()
     peer.send(BlockMessage(orphan))
-    assert peer.closed == "invalid header received: prev-blk-not-found"
+    assert peer.left() == "invalid header received: prev-blk-not-found"
 
 
 def test_a_header_from_the_future_is_nobodys_fault() -> None:
@@ -486,7 +486,7 @@ def test_a_header_from_the_future_is_nobodys_fault() -> None:
     future = branches.on(branches.genesis, time=bench.start_s + 3 * 3600)
     peer = bench.peer()
     peer.send(headers_of(future))
-    assert peer.closed is None and future.hash not in bench.chain.tree.nodes
+    assert not peer.left() and future.hash not in bench.chain.tree.nodes
     bench.pass_(3600)
     peer.send(headers_of(future))
     assert future.hash in bench.chain.tree.nodes
@@ -499,7 +499,7 @@ def test_a_branch_of_little_work_is_not_worth_our_memory() -> None:
     bench = Bench(blocks=ours)
     peer = bench.peer()
     peer.send(headers_of(*theirs))
-    assert peer.closed is None
+    assert not peer.left()
     assert not any(block.hash in bench.chain.tree.nodes for block in theirs)
     peer.send(BlockMessage(theirs[0]))
     assert theirs[0].hash not in bench.chain.tree.nodes
@@ -514,9 +514,9 @@ def test_who_goes_on_asking_without_taking_what_it_is_sent_is_left() -> None:
     items = tuple([Inventory(MSG_WITNESS_BLOCK, grown[0].hash)] * 50_000)
     for _ in range(3):
         peer.send(GetData(items))
-    assert peer.closed is None  # it waits: what came later is not even read
+    assert not peer.left()  # it waits: what came later is not even read
     assert sum(len(conn.unserved) for conn in bench.node.peers.values()) <= 50_000
     for _ in range(3):
         peer.send(GetData(items))
-    assert peer.closed == "it sends too much while it is being served"
+    assert peer.left() == "it sends too much while it is being served"
     assert not bench.node.peers

@@ -157,7 +157,7 @@ def test_a_bad_transaction_is_refused_once_and_its_sender_stays() -> None:
     peer.send(TxMessage(bad))
     peer.send(TxMessage(bad))
     assert [told.error.reason for told in bench.news(TxRefused)] == ["bad-txns-in-belowout"]
-    assert peer.closed is None
+    assert not peer.left()
     other.send(inv(bad))
     bench.pass_(10)
     assert not other.take(GetData)
@@ -342,7 +342,7 @@ def test_all_of_the_mempool_is_announced_to_those_who_may_ask() -> None:
     assert {item.hash for item in peer.take_one(Inv).items} == {tx.wtxid for tx in transactions}
     other = a_peer(bench)
     other.send(Mempool())
-    assert other.closed == "mempool request with bloom filters disabled"
+    assert other.left() == "mempool request with bloom filters disabled"
 
 
 # Blocks and reorganisations.
@@ -374,10 +374,10 @@ def test_a_node_of_blocks_only_leaves_whoever_sends_transactions() -> None:
     bench = a_bench(Settings(relays_transactions=False))
     one, other = a_peer(bench), a_peer(bench)
     one.send(inv(paid(0)))
-    assert (one.closed or "").endswith("inv sent in violation of protocol")
+    assert one.left().endswith("inv sent in violation of protocol")
     other.send(TxMessage(paid(0)))
-    assert other.closed == "transaction sent in violation of protocol"
+    assert other.left() == "transaction sent in violation of protocol"
     third = a_peer(bench)
     third.send(Inv((Inventory(MSG_BLOCK, GROWN[-1].hash),)))
     third.send(BlockMessage(GROWN[-1]))
-    assert third.closed is None
+    assert not third.left()
