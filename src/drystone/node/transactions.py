@@ -94,6 +94,7 @@ class Transactions:
         self._reconsiderable: Recent[bytes] = Recent(REJECTS)  # paid too little, alone
         self._confirmed: Recent[bytes] = Recent(CONFIRMED)
         self._last_block: dict[bytes, Transaction] = {}  # of the tip, by txid and wtxid
+        self._has_wanted_nothing = False  # some peers were told so
         self._steps = FeeSteps(mempool.policy.minrelaytxfee)
         self._rebroadcast_ns: int | None = None
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
@@ -321,7 +322,9 @@ class Transactions:
         """The tip has moved."""
         if change.disconnected:
             self._confirmed.clear()
-        self._fee_filters_ns = turn.now.mono_ns  # the download may be over
+        if self._has_wanted_nothing and not self._initial_download.is_on(turn.now):
+            self._has_wanted_nothing = False
+            self._fee_filters_ns = turn.now.mono_ns  # the download is over: tell all
         # What was refused may be right now: coins have come, lock times have passed.
         self._rejects.clear()
         self._reconsiderable.clear()
@@ -464,6 +467,7 @@ class Transactions:
         rate = self.mempool.minimum_rate(turn.now.unix_s)
         if self._initial_download.is_on(turn.now):
             rate = NOTHING
+            self._has_wanted_nothing = True
         elif fees.sent == NOTHING:
             fees.next_ns = turn.now.mono_ns  # it is over
         if fees.is_due(rate, turn.now.mono_ns, self._dice):

@@ -160,6 +160,34 @@ def test_a_silent_partition_holds_what_is_sent_and_lets_it_go() -> None:
     network.wait_until_synced(limit_s=30)
 
 
+def test_what_a_block_costs_the_network_does_not_grow_with_the_chain() -> None:
+    network = VirtualNetwork(4, params=REGTEST)
+
+    def bytes_sent() -> int:
+        conns = [conn for node in network for conn in node.node.peers.values()]
+        return sum(conn.peer.traffic.bytes_sent for conn in conns)
+
+    def cost_of_ten() -> int:
+        before = bytes_sent()
+        for _ in range(10):
+            network.mine("n0")
+            network.run_for(1)
+        return bytes_sent() - before
+
+    def grow(height: int) -> None:
+        while network["n0"].tip.height < height:
+            network.mine("n0")
+            network.wait_until_synced()
+        network.run_for(130)  # past a ping
+        network.mine("n0", 1)
+        network.run_for(1)
+
+    grow(300)
+    early = cost_of_ten()
+    grow(2_000)
+    assert cost_of_ten() == early
+
+
 def test_regtest_networks_need_no_clock() -> None:
     network = VirtualNetwork(3, params=REGTEST)
     before = network.world.now_ns
