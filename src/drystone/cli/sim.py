@@ -84,6 +84,7 @@ def sim(
         topology = "random:4"
         [link]
         latency = "100 ms"
+
     \b
         [[event]]                   ...and what happens to it
         at = "1 min"
