@@ -28,6 +28,7 @@ from drystone.drivers.host import LiveHost
 from drystone.drivers.miner import Miner
 from drystone.drivers.sockets import SocketAddress
 from drystone.drivers.tcp import TcpNetwork
+from drystone.drivers.verifier import SignatureQueue
 from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import account
 from drystone.mining.budget import Budget
@@ -262,6 +263,7 @@ class LiveNetwork:
         self._settings = settings or default_settings(params)
         self._watch = watch
         self._tcp = TcpNetwork(link, seed=seed)
+        self._signatures = SignatureQueue()  # its threads begin once there is something to check
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -283,6 +285,7 @@ class LiveNetwork:
             await self._tasks.__aexit__(kind, error, trace)
         finally:
             await self._tcp.__aexit__(kind, error, trace)
+            self._signatures.close()
 
     async def add_node(
         self,
@@ -298,7 +301,8 @@ class LiveNetwork:
         node = LiveNode(
             self._tcp,
             name,
-            chain or ChainState(self.params, *opening_stores(self.params)),
+            chain
+            or ChainState(self.params, *opening_stores(self.params), signatures=self._signatures),
             streams=partial(Stream, self._seed, "node", name),
             settings=self._settings,
             script_pubkey=account(name).script_pubkey,
