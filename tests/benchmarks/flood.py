@@ -59,8 +59,8 @@ def flood_chain(count: int) -> tuple[list[Block], list[Transaction]]:
         KEPT.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
         with unfinished.open("wb") as file:
-            for item in (*blocks, *payments):
-                data = item.encode()
+            encoded = [block.encode() for block in blocks] + [tx.encode() for tx in payments]
+            for data in encoded:
                 file.write(len(data).to_bytes(4, "little") + data)
         unfinished.replace(path)
     records = list(_records(path.read_bytes()))
@@ -122,7 +122,7 @@ class Flooder:
     def __init__(self, sock: socket.socket, payments: list[Transaction]) -> None:
         self._socket = sock
         self._transport = V1Transport(REGTEST.magic)
-        self._frames = {
+        self._frames: dict[bytes, bytes] = {
             tx.wtxid: self._transport.frame("tx", TxMessage(tx).encode()) for tx in payments
         }
 

@@ -25,7 +25,7 @@ from drystone.core.link import LinkSettings
 from drystone.core.time import Clock, Time
 from drystone.drivers.clock import system_clock
 from drystone.drivers.host import LiveHost
-from drystone.drivers.miner import Miner
+from drystone.drivers.mining_thread import MiningThread, SharedMiner
 from drystone.drivers.sockets import SocketAddress
 from drystone.drivers.tcp import TcpNetwork
 from drystone.drivers.verifier import SignatureQueue
@@ -33,6 +33,7 @@ from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import account
 from drystone.mining.budget import Budget
 from drystone.mining.search import block_from_found, job_from_template, solve
+from drystone.mining.template import Template
 from drystone.network.virtual import opening_stores
 from drystone.node.events import (
     Action,
@@ -90,6 +91,7 @@ class LiveNode:
         settings: Settings,
         script_pubkey: bytes,
         told: Callable[[News], None],
+        mining: MiningThread,
         clock: Clock = system_clock,
     ) -> None:
         self.name = name
@@ -103,9 +105,11 @@ class LiveNode:
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._asked = 0
         self._offer: Offer | None = None
+        self._is_offer_new = False
         self._offered = asyncio.Event()
         self._budget_dice = streams("budget")
-        self._miner: Miner | None = None
+        self._mining = mining
+        self._miner: SharedMiner | None = None
 
     def listen(self, address: SocketAddress = LOOPBACK) -> SocketAddress:
         """Take connections from now on; the address really taken. Raises UserError."""
@@ -158,9 +162,9 @@ class LiveNode:
         return block
 
     def set_hashrate(self, hashes_per_s: int) -> None:
-        """How many hashes a second its miner does from now on, in a thread of its own."""
+        """How many hashes a second its miner does from now on."""
         if self._miner is None and hashes_per_s > 0:
-            self._miner = Miner(Budget(hashes_per_s, self._budget_dice))
+            self._miner = self._mining.miner(Budget(hashes_per_s, self._budget_dice))
         elif self._miner is not None:
             self._miner.set_hashrate(hashes_per_s)
         self.command(Mining(self.script_pubkey if hashes_per_s > 0 else None))
@@ -169,17 +173,20 @@ class LiveNode:
 
     async def _search(self) -> None:
         """Search what is on offer, and something newer as soon as there is."""
-        extranonce = 0
+        template: Template | None = None
         while True:
             self._offered.clear()
             offer, miner = self._offer, self._miner
             if offer is None or miner is None:
                 await self._offered.wait()
                 continue
-            template = offer.template(self._clock().unix_s)
-            future = asyncio.wrap_future(
-                miner.start(job_from_template(template, extranonce, ranges=1))
-            )
+            now_s = self._clock().unix_s
+            if template is None or self._is_offer_new:
+                self._is_offer_new = False
+                template = offer.template(now_s)
+            else:
+                template = template.at(max(now_s, template.min_time))
+            future = asyncio.wrap_future(miner.start(job_from_template(template, ranges=1)))
             offered = asyncio.ensure_future(self._offered.wait())
             try:
                 await asyncio.wait(
@@ -188,13 +195,12 @@ class LiveNode:
                 if future.done() and not future.cancelled():
                     found = future.result()
                     if found is not None and not offered.done():
-                        self._host.put(Found(block_from_found(template, found, extranonce)))
+                        self._host.put(Found(block_from_found(template, found)))
                         # The next offer comes with the new tip; without one, it was refused.
                         await asyncio.wait((offered,), timeout=REFRESH_S)
             finally:
                 future.cancel()
                 offered.cancel()
-            extranonce += 1
 
     # ------------------------------------------------------------------ what the core wants
 
@@ -211,6 +217,7 @@ class LiveNode:
             self._streams.dial(SocketAddress(action.address.host, action.address.port))
         elif isinstance(action, Mine):
             self._offer = action.offer
+            self._is_offer_new = True
             self._offered.set()
         else:
             answer = self._replies.get(action.id)
@@ -263,6 +270,7 @@ class LiveNetwork:
         self._settings = settings or default_settings(params)
         self._watch = watch
         self._tcp = TcpNetwork(link, seed=seed)
+        self._mining = MiningThread()
         self._signatures = SignatureQueue()  # its threads begin once there is something to check
         self._tasks = asyncio.TaskGroup()
         self._running: list[asyncio.Task[None]] = []
@@ -286,6 +294,7 @@ class LiveNetwork:
         finally:
             await self._tcp.__aexit__(kind, error, trace)
             self._signatures.close()
+            self._mining.close()
 
     async def add_node(
         self,
@@ -307,6 +316,7 @@ class LiveNetwork:
             settings=self._settings,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
+            mining=self._mining,
         )
         node.listen(listen)
         self.nodes[name] = node

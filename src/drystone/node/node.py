@@ -9,7 +9,7 @@ a ping is answered, all that came before it is done, and all that this caused is
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.core.chance import Stream
@@ -321,7 +321,7 @@ class Node:
     def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
         messages = [message]
         while conn.results and _is_block(conn.results[0]):
-            messages.append(cast("Deliver", conn.results.popleft()).message)
+            messages.append(conn.results.popleft().message)  # type: ignore[union-attr,arg-type]
         self.blocks.take_blocks(conn, messages, turn)
 
     def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
