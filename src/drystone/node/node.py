@@ -112,6 +112,7 @@ class Node:
     ) -> None:
         self.chain = chain
         self.mempool = mempool
+        chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
         self.peers: dict[int, Connection] = {}
         self._dialling = Dialling()
