@@ -164,7 +164,10 @@ def _run(run: Run, stop: Stop, beside: str) -> Figures:
             show(done, f"{tells}  {beside}")
             return not stop
 
-        return run.go(go_on)
+        try:
+            return run.go(go_on)
+        except KeyboardInterrupt:  # in the midst of something long, asked for twice
+            return run.figures()
 
 
 class _Sometimes:

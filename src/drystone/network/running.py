@@ -101,11 +101,15 @@ class Run:
 
     def _run_until(self, end_ns: int) -> None:
         """And stand there, unless the last block that is wanted comes before."""
-        world = self.network.world
-        try:
-            world.run_until(lambda: self.is_over, limit_ns=end_ns - world.now_ns)
-        except TimeoutError:
-            world.run_for(end_ns - world.now_ns)
+        world, measuring = self.network.world, self._measuring
+        if self.scenario.blocks is not None:
+            wanted = self._start_height + self.scenario.blocks
+            with suppress(TimeoutError):
+                world.run_until(
+                    lambda: measuring.best_height >= wanted, limit_ns=end_ns - world.now_ns
+                )
+                return
+        world.run_for(end_ns - world.now_ns)
 
     def _perform(self, happening: Happening) -> None:
         try:
