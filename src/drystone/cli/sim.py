@@ -14,13 +14,13 @@ from drystone.cli.main import HELP, INTERRUPT_STATUS
 from drystone.cli.progress import Bar, Stop, heeding_ctrl_c, progress_bar
 from drystone.cli.run import say
 from drystone.cli.sim_csv import CsvFolder
-from drystone.cli.sim_summary import HEADINGS, described, row, summary
+from drystone.cli.sim_summary import HEADINGS, described, row, span_ns, summary
 from drystone.cli.tables import print_pairs, print_table
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS
 from drystone.network.measuring import Figures
 from drystone.network.plan_file import MAX_SEED
-from drystone.network.quantities import duration_ns, shown_duration
+from drystone.network.quantities import duration_ns
 from drystone.network.running import Run
 from drystone.network.scenario import Scenario
 from drystone.network.scenario_file import MOST_BLOCKS, read_scenario, seeds_from_text
@@ -160,7 +160,7 @@ def _run(run: Run, stop: Stop, beside: str) -> Figures:
 
         def go_on(run: Run) -> bool:
             done = run.blocks if is_by_blocks else run.virtual_ns // SECOND_NS
-            tells = shown_duration(run.virtual_ns) if is_by_blocks else f"{run.blocks:,} blocks"
+            tells = span_ns(run.virtual_ns) if is_by_blocks else f"{run.blocks:,} blocks"
             show(done, f"{tells}  {beside}")
             return not stop
 
