@@ -68,6 +68,7 @@ from drystone.p2p.messages import (
     Headers,
     Inv,
     NotFound,
+    Pong,
     TxMessage,
 )
 from drystone.p2p.messages import (
@@ -326,6 +327,9 @@ class Node:
     def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         self.transactions.take(conn, message, turn)
 
+    def _on_pong(self, conn: Connection, _message: Pong, turn: Turn) -> None:
+        self.blocks.hear_pong(conn, turn)
+
     def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
         self.transactions.announce_all(conn, turn)
 
@@ -446,6 +450,7 @@ class Node:
         BlockTxn: _on_blocktxn,
         TxMessage: _on_tx,
         MempoolMessage: _on_mempool,
+        Pong: _on_pong,
         Addr: _on_addr,
         AddrV2: _on_addr,
         GetAddr: _on_getaddr,

@@ -377,8 +377,7 @@ class Peer:
 
     def _on_pong(self, message: Pong, now: Time, results: list[Result]) -> None:
         why = self.liveness.ponged(message.nonce, now.mono_ns)
-        if why is not None:
-            results.append(Ignored("pong", why))
+        results.append(Deliver(message) if why is None else Ignored("pong", why))
 
     def _on_getaddr(self, message: GetAddr, _now: Time, results: list[Result]) -> None:
         if self.getaddr_received:

@@ -175,6 +175,23 @@ def test_an_inv_of_an_unknown_block_is_answered_by_a_getheaders() -> None:
     assert not peer.take(GetHeaders)  # one is under way
 
 
+def test_a_peer_that_says_nothing_when_it_has_no_headers_is_asked_again_when_it_has() -> None:
+    branches = Branches()
+    (block,) = branches.grow(branches.genesis, 1)
+    peer = Bench().peer(compact=False)
+    peer.take_one(GetHeaders)  # older software does not answer that it has none
+    peer.forget()
+    peer.send(Inv((Inventory(MSG_BLOCK, block.hash),)))
+    assert not peer.take(GetHeaders)
+    ping = peer.take_one(Ping)
+    peer.send(Inv((Inventory(MSG_BLOCK, block.hash),)))
+    assert not peer.take(Ping)
+    peer.send(Pong(ping.nonce))
+    peer.take_one(GetHeaders)
+    peer.send(headers_of(block))
+    assert wanted(peer) == [block.hash]
+
+
 def test_an_unsolicited_block_on_the_tip_is_taken() -> None:
     branches = Branches()
     (block,) = branches.grow(branches.genesis, 1)
