@@ -73,6 +73,16 @@ async def test_each_side_mines_and_the_other_follows(pair: Pair) -> None:
 
 
 @scene
+async def test_from_genesis_on_bcoin_takes_blocks_though_it_knows_no_witnesses_yet(
+    pair: Pair,
+) -> None:
+    await pair.dial()
+    await pair.agree(await pair.mine(2))
+    await pair.agree(await pair.bcoin.mine(2))
+    await pair.agree(await pair.mine())
+
+
+@scene
 async def test_transactions_travel_both_ways_and_are_mined_by_the_other_side(pair: Pair) -> None:
     await pair.dial()
     await pair.agree(await pair.bcoin.mine(SIGNALLED))

@@ -142,7 +142,7 @@ class Node:
             follow=self._follow,
         )
         self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
-        self.miner = Miner(chain, mempool)
+        self.miner = Miner(chain, mempool, commits_always=self.settings.commits_always)
 
     def handle(self, event: Event, now: Time) -> list[Action]:
         """Take one event and say what is to be done, in that order."""
