@@ -18,7 +18,7 @@ PACKAGE = "bcoin@1.0.2"
 INSTALLED = FOLDER / "installed"  # says which; written last
 
 NO_DATABASE = """'use strict';
-module.exports = function LevelDOWN() { throw new Error('leveldown is not built here: use memory'); };
+module.exports = function LevelDOWN() { throw new Error('no leveldown here: use memory'); };
 """
 
 

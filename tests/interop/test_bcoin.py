@@ -5,13 +5,13 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 
 import pytest
-from tests.support.bcoin import SIGNALLED, Pair, hash_of, missing
-from tests.support.spending import Lock, p2pkh_lock, p2wpkh_lock, spend
 
 from drystone.consensus.coins import Coin
 from drystone.node.events import BlockRefused, NewTip, PeerLeft, TxRefused
-from drystone.primitives.hashes import BlockHash
+from drystone.primitives.hashes import BlockHash, Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
+from tests.support.bcoin import SIGNALLED, Bcoin, Pair, hash_of, missing
+from tests.support.spending import Lock, p2pkh_lock, p2wpkh_lock, spend
 
 pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
@@ -35,7 +35,7 @@ def scene(play: Callable[[Pair], Coroutine[None, None, None]]) -> Callable[[], N
 
         asyncio.run(whole())
 
-    del test.__wrapped__  # type: ignore[attr-defined] # pytest would ask it for its arguments
+    del test.__wrapped__  # pytest would ask it for its arguments
     return test
 
 
@@ -48,7 +48,7 @@ async def paid(pair: Pair, height: int, lock: Lock) -> Transaction:
     """A transaction of bcoin's: the reward of one of its blocks, to a script."""
     coinbase = pair.chain.block(pair.chain.at(height).hash).coinbase
     shown = await pair.bcoin.call("pay", coinbase.txid[::-1].hex(), 0, lock.script_pubkey.hex())
-    txid = hash_of(shown)
+    txid = Txid(hash_of(shown))
     await pair.until(lambda: txid in pair.ours.node.mempool)
     entry = pair.ours.node.mempool.get(txid)
     assert entry is not None
@@ -94,7 +94,8 @@ async def test_transactions_travel_both_ways_and_are_mined_by_the_other_side(pai
     assert {tx.txid for tx in mined.vtx[1:]} == {tx.txid for tx in theirs}
 
     ours = [
-        spent(tx, lock, scripts[name]) for tx, (name, lock) in zip(theirs, locks.items(), strict=True)
+        spent(tx, lock, scripts[name])
+        for tx, (name, lock) in zip(theirs, locks.items(), strict=True)
     ]
     for tx in ours:
         assert (await pair.ours.submit(tx)).error is None
@@ -173,6 +174,14 @@ async def test_thousands_of_blocks_are_synchronised_in_both_directions(pair: Pai
     await pair.be_dialled()
     await pair.agree(ours)
     assert pair.bcoin.height == 4_000
+
+
+def test_bcoin_ends_with_whoever_started_it() -> None:
+    async def whole() -> None:
+        async with await Bcoin.start() as bcoin:
+            assert await bcoin.end() == 0
+
+    asyncio.run(whole())
 
 
 def test_hashes_are_read_as_people_write_them() -> None:

@@ -38,6 +38,7 @@ def missing() -> str | None:
         return "bcoin is not installed: `make interop` installs it"
     return None
 
+
 Told = TypeVar("Told", bound=News)
 
 
@@ -113,6 +114,13 @@ class Bcoin:
         """Have it dial, once."""
         await self.call("addnode", str(address), "onetry")
 
+    async def end(self) -> int:
+        """Take its input away, as happens when its starter dies; its exit status."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(PATIENCE_S):
+            return await self._process.wait()
+
     # What it tells.
 
     async def until(
@@ -168,7 +176,9 @@ class Pair:
 
     def __init__(self) -> None:
         self.news: list[News] = []
-        self._network = LiveNetwork(params=REGTEST, watch=lambda _, news, __: self.news.append(news))
+        self._network = LiveNetwork(
+            params=REGTEST, watch=lambda _, news, __: self.news.append(news)
+        )
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -252,4 +262,3 @@ class Pair:
 def hash_of(shown: str) -> BlockHash:
     """A hash from the hexadecimal that people read."""
     return BlockHash(bytes.fromhex(shown)[::-1])
-

@@ -70,8 +70,8 @@ def make_coinbase(
 
     reward: subsidy and fees. outputs: come first when the reward is shared out; script_pubkey gets
     the rest. wtxids: of all transactions but the coinbase. commits: to them, which a block without
-    witnesses need not. Core: CreateNewBlock, GenerateCoinbaseCommitment; there, too, the commitment is made before segwit binds, and the
-    reserved value is not.
+    witnesses need not. Core: CreateNewBlock, GenerateCoinbaseCommitment; there, too, the commitment
+    is made before segwit binds, and the reserved value is not.
 
     Raises ValueError if the outputs are worth more than the reward.
     """
