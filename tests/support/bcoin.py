@@ -16,9 +16,9 @@ from typing import Any, Final, Self, TypeVar
 from drystone.chain.chainstate import ChainState
 from drystone.consensus.chains import REGTEST
 from drystone.drivers.sockets import SocketAddress
-from drystone.network.live import LiveNetwork, net_address
+from drystone.network.live import AsyncNetwork
 from drystone.node.connection import Connection
-from drystone.node.events import Connect, Disconnect, News
+from drystone.node.events import Disconnect, News
 from drystone.primitives.hashes import BlockHash, display
 from drystone.primitives.transaction import Transaction
 
@@ -176,7 +176,7 @@ class Pair:
 
     def __init__(self) -> None:
         self.news: list[News] = []
-        self._network = LiveNetwork(
+        self._network = AsyncNetwork(
             params=REGTEST, watch=lambda _, news, __: self.news.append(news)
         )
         self._stack = AsyncExitStack()
@@ -202,7 +202,7 @@ class Pair:
     async def dial(self) -> None:
         """Ours dials bcoin, again and again until it is told to stop."""
         before = self.bcoin.count("open")
-        await self.ours.order(Connect(net_address(self.bcoin.address)))
+        self._network.connect(self.ours.name, str(self.bcoin.address))
         await self.open(before)
 
     async def open(self, before: int) -> None:
@@ -219,6 +219,7 @@ class Pair:
     async def cut(self) -> None:
         """End all connections, for good."""
         closed = self.bcoin.count("open")
+        self._network.disconnect(self.ours.name, str(self.bcoin.address))
         for conn in list(self.peers):
             await self.ours.order(Disconnect(conn.id))
         await self.bcoin.until(lambda: self.bcoin.count("close") == closed, why="the cut")
