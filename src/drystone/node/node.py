@@ -78,6 +78,7 @@ from drystone.p2p.netaddress import NetAddress
 from drystone.p2p.peer import Peer
 from drystone.p2p.results import Deliver, Ready, Result
 from drystone.p2p.results import Disconnect as Leave
+from drystone.p2p.results import Send as Answer
 from drystone.primitives.block import Block
 
 Streams = Callable[[str], Stream]
@@ -273,6 +274,11 @@ class Node:
                 handler(self, conn, result.message, turn)
         elif type(result) is Ready:
             self._ready(conn, turn)
+        elif type(result) is Answer:
+            # A pong says that all before it is done, and that what this has caused is sent.
+            self._settle(turn)
+            if not conn.is_gone:
+                turn.perform(conn, [result])
         else:
             turn.perform(conn, [result])
             if isinstance(result, Leave):
@@ -401,22 +407,7 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        times: list[int | None] = []
-        while True:
-            for conn in turn.left:
-                self._forget(conn, turn.now)
-            turn.left.clear()
-            if self.transactions.has_changed:
-                self.transactions.has_changed = False
-                self.miner.mempool_changed()
-            times = [
-                self.blocks.conclude(turn),
-                self.transactions.conclude(turn),
-                self.miner.conclude(turn),
-                self.addresses.conclude(turn),
-            ]
-            if not turn.left:
-                break
+        times = self._settle(turn)
         turn.actions += map(Dial, self._dialling.due(now_ns))
         times.append(self._dialling.due_at())
         at_ns = min([time for time in times if time is not None], default=None)
@@ -428,6 +419,24 @@ class Node:
         if earliest != self._wake_at:
             self._wake_at = earliest
             turn.actions.append(WakeAt(earliest))
+
+    def _settle(self, turn: Turn) -> list[int | None]:
+        """Say what follows from all that was done so far; when there will be more to say."""
+        while True:
+            for conn in turn.left:
+                self._forget(conn, turn.now)
+            turn.left.clear()
+            if self.transactions.has_changed:
+                self.transactions.has_changed = False
+                self.miner.mempool_changed()
+            times: list[int | None] = [
+                self.blocks.conclude(turn),
+                self.transactions.conclude(turn),
+                self.miner.conclude(turn),
+                self.addresses.conclude(turn),
+            ]
+            if not turn.left:
+                return times
 
     # ------------------------------------------------------------------ tables
 

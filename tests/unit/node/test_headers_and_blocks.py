@@ -242,6 +242,16 @@ def test_a_ping_is_answered_after_all_that_came_before_it_is_done() -> None:
     assert kinds.index(Headers) < kinds.index(Pong)
 
 
+def test_a_pong_comes_after_all_that_was_caused_by_what_came_before_the_ping() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 40)
+    peer = Bench(unix_s=grown[-1].header.time).peer()  # too many to be fetched at once
+    peer.forget()
+    peer.send(headers_of(*grown), Ping(5))
+    kinds = [type(message) for message in peer]
+    assert kinds.index(GetData) < kinds.index(Pong)
+
+
 def test_a_ping_after_a_large_getdata_is_answered_after_the_last_block() -> None:
     branches = Branches()
     grown = branches.grow(branches.genesis, 20)
