@@ -13,9 +13,10 @@ from pathlib import Path
 from rich.console import Console
 
 from drystone.cli.view import render
+from drystone.core.time import MILLISECOND_NS
 from drystone.network.classic.board import Board
 from drystone.network.classic.virtual import VirtualClassic
-from drystone.sim.datagrams import MILLISECOND_NS, DatagramLink
+from drystone.sim.datagrams import DatagramLink
 
 PICTURE = Path(__file__).parent.parent / "docs" / "live-view.svg"
 SEED = 20

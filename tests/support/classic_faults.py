@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from drystone.core.chance import Stream
-from drystone.core.time import SECOND_NS
+from drystone.core.time import MILLISECOND_NS, SECOND_NS
 from drystone.network.classic.virtual import VirtualClassic
-from drystone.sim.datagrams import MILLISECOND_NS, DatagramLink
+from drystone.sim.datagrams import DatagramLink
 from tests.interop import tutorial_peer as tutorial
 
 QUIET_S = 5  # longer than any link's delay

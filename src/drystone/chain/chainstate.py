@@ -40,7 +40,7 @@ from drystone.primitives.transaction import OutPoint, Transaction
 INVALIDATED: Final = "invalidated-by-hand"  # a failure that is no rule's
 
 STEP_BLOCKS: Final = 128  # a long way up is gone, and committed, in steps of so many
-WAITING_BLOCKS: Final = 64  # whose signatures may be being checked while we read on
+WAITING_BLOCKS: Final = 128  # whose signatures may be being checked while we read on
 FLUSH_BLOCKS: Final = 2_000  # coins lag at most so far: opening walks them as far
 FLUSH_CHANGES: Final = 400_000  # and so many of them wait in memory at most
 

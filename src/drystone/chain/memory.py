@@ -1,6 +1,7 @@
 """A store that forgets: for tests, simulations and networks that last as long as their process."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
 
 from drystone.chain.store import BlockRecord, BlockUndo, Loaded
 from drystone.consensus.coins import Coin
@@ -17,6 +18,17 @@ class MemoryBlocks:
         self._undo: dict[BlockHash, BlockUndo] = {}
         self._records: dict[BlockHash, BlockRecord] = {}
         self._tip: BlockHash | None = None
+
+    def copy(self) -> Self:
+        """One that holds the same, and goes its own way from here on."""
+        other = type(self)()
+        other.__dict__.update(
+            _blocks=self._blocks.copy(),
+            _undo=self._undo.copy(),
+            _records=self._records.copy(),
+            _tip=self._tip,
+        )
+        return other
 
     def load(self) -> Loaded:
         """What an earlier chain on this store has committed."""
@@ -65,6 +77,13 @@ class MemoryCoins:
         self._coins: dict[OutPoint, Coin] = {}
         self._tip: BlockHash | None = None
         self.get = self._coins.get
+
+    def copy(self) -> Self:
+        """One that holds the same, and goes its own way from here on."""
+        other = type(self)()
+        if self._tip is not None:
+            other.write((), self._coins.items(), self._tip)
+        return other
 
     @property
     def tip(self) -> BlockHash | None:

@@ -45,6 +45,14 @@ class Stream:
             ]
         return self._words.pop()
 
+    def skip(self, words: int) -> None:
+        """Leave words out, as if they had been drawn. It takes no longer for many."""
+        at_hand = min(words, len(self._words))
+        del self._words[len(self._words) - at_hand :]
+        self._counter += (words - at_hand) // _WORDS_PER_BLOCK
+        for _ in range((words - at_hand) % _WORDS_PER_BLOCK):
+            self.word()
+
     def below(self, bound: int) -> int:
         """An integer from 0 to bound - 1, each exactly as likely. bound: 1 to 2^64."""
         if not 1 <= bound <= 1 << 64:

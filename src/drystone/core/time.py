@@ -3,6 +3,7 @@
 from typing import NamedTuple, Protocol
 
 SECOND_NS = 1_000_000_000
+MILLISECOND_NS = 1_000_000
 
 
 class Time(NamedTuple):

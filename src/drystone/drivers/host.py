@@ -1,17 +1,20 @@
-"""A core in real time: one task owns it, everyone else talks to it through a bounded queue."""
+"""A core in real time: one task owns it, everyone else talks to it through a queue."""
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from drystone.core.host import Core
-from drystone.core.time import SECOND_NS, Clock
+from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock
 from drystone.drivers.clock import system_clock
 
 Event = TypeVar("Event")
 Action = TypeVar("Action")
 
-QUEUE_EVENTS = 256
+QUEUE_EVENTS: Final = 256
+TURN_NS: Final = MILLISECOND_NS  # then the event loop looks after sockets and other cores
 
 
 class LiveHost(Generic[Event, Action]):
@@ -33,47 +36,119 @@ class LiveHost(Generic[Event, Action]):
         self._wake = wake
         self._clock = clock
         self._wake_at_ns: int | None = None
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(QUEUE_EVENTS)
+        self._events: deque[tuple[Event, Callable[[], None] | None]] = deque()
+        self._places = QUEUE_EVENTS  # free ones, for what is posted or offered
+        self._posters: deque[asyncio.Future[None]] = deque()  # each waits for a place
+        self._idle: asyncio.Future[None] | None = None  # what `run` waits for, if it does
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def post(self, event: Event) -> None:
         """Hand the core an event, waiting for room."""
-        await self._queue.put(event)
+        if self._places and not self._posters:
+            self._places -= 1
+        else:
+            place = asyncio.get_running_loop().create_future()
+            self._posters.append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                if not place.cancelled():  # we had just got it
+                    self._give_place_back()
+                raise
+        self.put(event, self._give_place_back)
 
     def offer(self, event: Event) -> bool:
         """Hand the core an event unless its queue is full: for what may be lost on the way."""
-        try:
-            self._queue.put_nowait(event)
-        except asyncio.QueueFull:
+        if not self._places or self._posters:
             return False
+        self._places -= 1
+        self.put(event, self._give_place_back)
         return True
+
+    def put(self, event: Event, done: Callable[[], None] | None = None) -> None:
+        """Hand the core an event, room or not: for who bounds what he hands over himself.
+
+        done: is called when the core is through with it.
+        """
+        self._events.append((event, done))
+        self._stir()
 
     def wake_at(self, mono_ns: int) -> None:
         """Wake the core then; replaces the wake-up asked for before."""
         self._wake_at_ns = mono_ns
+        self._stir()
+
+    def clock_changed(self) -> None:
+        """The clock was set: look again whether the core's time has come."""
+        self._stir()
 
     async def run(self) -> None:
         """Begin, and serve the core until cancelled."""
         self._handle(self._wake)
-        while True:
-            self._handle(await self._next())
+        turn_ends_ns = time.monotonic_ns() + TURN_NS
+        try:
+            while True:
+                if not self._handle_next():
+                    await self._rest()
+                elif time.monotonic_ns() < turn_ends_ns:
+                    continue
+                else:
+                    await asyncio.sleep(0)
+                turn_ends_ns = time.monotonic_ns() + TURN_NS
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
 
-    async def _next(self) -> Event:
-        """The next event, or the wake-up if its time comes first.
+    def _handle_next(self) -> bool:
+        """Handle the next event, or the wake-up if it is due; False if there is neither.
 
         A wake-up that is due goes before what waits in the queue: a flood must not delay it.
         """
-        if self._wake_at_ns is None:
-            return await self._queue.get()
-        seconds = (self._wake_at_ns - self._clock().mono_ns) / SECOND_NS
-        if seconds > 0:
-            try:
-                async with asyncio.timeout(seconds):
-                    return await self._queue.get()
-            except TimeoutError:
-                pass
-        self._wake_at_ns = None
-        return self._wake
+        if self._wake_at_ns is not None and self._clock().mono_ns >= self._wake_at_ns:
+            self._wake_at_ns = None
+            self._handle(self._wake)
+            return True
+        if not self._events:
+            return False
+        event, done = self._events.popleft()
+        self._handle(event)
+        if done is not None:
+            done()
+        return True
 
     def _handle(self, event: Event) -> None:
         for action in self._core.handle(event, self._clock()):
             self._perform(action)
+
+    async def _rest(self) -> None:
+        """Wait until there may be something to do."""
+        loop = asyncio.get_running_loop()
+        if self._wake_at_ns is not None:
+            when = loop.time() + (self._wake_at_ns - self._clock().mono_ns) / SECOND_NS
+            # An alarm that rings too early does no harm, and most are never heard.
+            if self._alarm is None or self._alarm.when() > when:
+                if self._alarm is not None:
+                    self._alarm.cancel()
+                self._alarm = loop.call_at(when, self._ring)
+        self._idle = loop.create_future()
+        try:
+            await self._idle
+        finally:
+            self._idle = None
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._stir()
+
+    def _stir(self) -> None:
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _give_place_back(self) -> None:
+        while self._posters:
+            place = self._posters.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._places += 1

@@ -1,7 +1,6 @@
 """Datagrams over real UDP."""
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -9,13 +8,9 @@ from ipaddress import IPv4Address
 from typing import cast
 
 from drystone.core.errors import UserError
+from drystone.drivers.sockets import reason_of
 
 _BROADCAST = IPv4Address("255.255.255.255")
-_REASONS = {
-    errno.EADDRINUSE: "the port is in use; end the program that has it, or choose other ports",
-    errno.EADDRNOTAVAIL: "the address is not of this machine; see `ip addr` for those that are",
-    errno.EACCES: "ports below 1024 are for the system; choose a higher one",
-}
 
 
 def bind_udp(ip_address: str, port: int) -> socket.socket:
@@ -28,10 +23,8 @@ def bind_udp(ip_address: str, port: int) -> socket.socket:
             sock = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
             sock.bind((ip_address, port))
         except OSError as error:
-            if isinstance(error, socket.gaierror):
-                why = "no such IPv4 address"
-            else:
-                why = _REASONS.get(error.errno or 0, error.strerror or str(error))
+            no_name = isinstance(error, socket.gaierror)
+            why = "no such IPv4 address" if no_name else reason_of(error)
             raise UserError(f"can't listen on UDP {ip_address}:{port}: {why}") from None
         except (TypeError, ValueError):  # what no name can have: a zero byte, a label of over 63
             raise UserError(f"can't listen on UDP {ip_address!r}: no such IPv4 address") from None

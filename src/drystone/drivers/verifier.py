@@ -13,6 +13,7 @@ from drystone.kernel.signatures import pack_ecdsa, pack_schnorr, verify_packed
 
 LEAST_CHECKS: Final = 8  # fewer aren't worth waking a thread for
 MOST_CHECKS: Final = 32  # of a chunk, which one thread checks: a millisecond or so
+MOST_CHUNKS: Final = 24  # that a thread takes at once: what others may have to wait for
 _PACK = {Algorithm.ECDSA: pack_ecdsa, Algorithm.SCHNORR: pack_schnorr}
 
 
@@ -91,7 +92,7 @@ class SignatureQueue:
                     self._changed.wait()
                 if self._is_over(until):
                     return
-                count = max(1, len(self._chunks) // self._count)
+                count = min(max(1, len(self._chunks) // (2 * self._count)), MOST_CHUNKS)
                 taken = [self._chunks.popleft() for _ in range(count)]
             try:
                 are_valid = verify_packed(b"".join([chunk for _, chunk in taken]))

@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int | None], None]
 Whatever it raises ends the opening; nothing is lost by that.
 """
 
-_COLLECT_AFTER: Final = 200_000  # objects; Python's own 700 has it look at every coin all the time
+_COLLECT_AFTER: Final = 2_000_000  # objects; with Python's 700, coins are looked at all the time
 
 
 def _no_progress(_what: str, _done: int, _total: int | None) -> None:

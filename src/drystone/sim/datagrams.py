@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from drystone.core.chance import Stream
-from drystone.core.time import SECOND_NS
+from drystone.core.time import MILLISECOND_NS
 from drystone.sim.world import World
 
 Address = TypeVar("Address", bound=Hashable)
-
-MILLISECOND_NS = SECOND_NS // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,3 +110,15 @@ def test_bits_are_balanced() -> None:
     stream = Stream(13)
     ones = sum(stream.word().bit_count() for _ in range(1000))
     assert abs(ones - 32_000) < 5 * 126.5  # 64,000 coins
+
+
+def test_skipping_words_leaves_out_as_many_draws() -> None:
+    for before in range(6):
+        for left_out in (0, 1, 2, 3, 4, 5, 9, 1000):
+            drawn, skipped = Stream(5, "skip"), Stream(5, "skip")
+            for _ in range(before):
+                assert drawn.word() == skipped.word()
+            for _ in range(left_out):
+                drawn.word()
+            skipped.skip(left_out)
+            assert [drawn.word() for _ in range(5)] == [skipped.word() for _ in range(5)]

@@ -159,3 +159,113 @@ def test_the_systems_clock_reads_monotonic_nanoseconds_and_unix_seconds() -> Non
     first, second = system_clock(), system_clock()
     assert second.mono_ns >= first.mono_ns
     assert first.unix_s > 1_700_000_000
+
+
+# Turns, and events that are bounded elsewhere.
+
+
+def test_a_core_that_never_runs_out_of_events_lets_others_have_their_turn() -> None:
+    def on_perform(stage: Stage, action: str) -> None:
+        if action == "again":
+            stage.host.put("again")
+
+    stage = Stage(on_perform)
+    stage.host.put("again")
+
+    async def others() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    play(stage, others())
+    assert stage.core.seen.count("again") > 5
+
+
+def test_what_is_put_is_never_refused_and_whoever_put_it_hears_when_it_is_through() -> None:
+    stage = Stage()
+    through: list[tuple[int, int]] = []
+    for n in range(2 * QUEUE_EVENTS):
+        stage.host.put(str(n), lambda n=n: through.append((n, len(stage.core.seen))))  # type: ignore[misc]
+    play(stage, stage.until(lambda: len(stage.core.seen) == 2 * QUEUE_EVENTS + 1))
+    assert through == [(n, n + 2) for n in range(2 * QUEUE_EVENTS)]
+
+
+def test_what_is_put_takes_no_place_from_what_is_posted() -> None:
+    stage = Stage()
+    for _ in range(2 * QUEUE_EVENTS):
+        stage.host.put("put")
+    assert stage.host.offer("offered")
+    play(stage, stage.host.post("posted"), stage.until(lambda: "posted" in stage.core.seen))
+    assert stage.core.seen[-2:] == ["offered", "posted"]
+
+
+def test_posts_get_their_places_in_order_and_before_what_is_offered() -> None:
+    stage = Stage()
+    while stage.host.offer("x"):
+        pass
+
+    async def main() -> None:
+        posting = [asyncio.create_task(stage.host.post(f"post {n}")) for n in range(3)]
+        await asyncio.sleep(0)
+        posting[1].cancel()
+        assert not stage.host.offer("late")
+        serving = asyncio.create_task(stage.host.run())
+        await stage.until(lambda: "post 2" in stage.core.seen)
+        serving.cancel()
+        await asyncio.gather(*posting, serving, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
+    assert stage.core.seen[QUEUE_EVENTS + 1 :] == ["post 0", "post 2"]
+    taken = [stage.host.offer("y") for _ in range(QUEUE_EVENTS + 1)]
+    assert taken == [True] * QUEUE_EVENTS + [False]  # no place was lost
+
+
+def test_a_post_that_is_cancelled_when_it_has_just_got_its_place_gives_it_back() -> None:
+    stage = Stage()
+
+    async def main() -> None:
+        while stage.host.offer("x"):
+            pass
+        posting = asyncio.create_task(stage.host.post("never"))
+        await asyncio.sleep(0)
+        serving = asyncio.create_task(stage.host.run())
+        await asyncio.sleep(0)
+        assert stage.core.seen
+        posting.cancel()  # its place is there, but it has not been woken yet
+        await stage.until(lambda: len(stage.core.seen) >= QUEUE_EVENTS + 1)
+        serving.cancel()
+        await asyncio.gather(posting, serving, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
+    assert "never" not in stage.core.seen
+    assert [stage.host.offer("y") for _ in range(QUEUE_EVENTS + 1)].count(True) == QUEUE_EVENTS
+
+
+def test_a_clock_that_is_set_forward_wakes_the_core() -> None:
+    now_ns = 0
+    woken: list[int] = []
+
+    class Sleeper:
+        def handle(self, event: str, now: Time) -> list[str]:
+            woken.append(now.mono_ns)
+            return ["sleep"]
+
+    def perform(_: str) -> None:
+        host.wake_at(now_ns + 3600 * SECOND_NS)
+
+    host: LiveHost[str, str] = LiveHost(
+        Sleeper(), perform, wake="wake", clock=lambda: Time(now_ns, 0)
+    )
+
+    async def main() -> None:
+        nonlocal now_ns
+        serving = asyncio.create_task(host.run())
+        for hours in (1, 2):
+            await asyncio.sleep(0.01)
+            assert len(woken) == hours
+            now_ns = hours * 3600 * SECOND_NS
+            host.clock_changed()
+        await asyncio.sleep(0.01)
+        serving.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
+    assert woken == [0, 3600 * SECOND_NS, 7200 * SECOND_NS]

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from drystone.sim.datagrams import MILLISECOND_NS, DatagramLink, DatagramNetwork
+from drystone.core.time import MILLISECOND_NS
+from drystone.sim.datagrams import DatagramLink, DatagramNetwork
 from drystone.sim.world import World
 
 

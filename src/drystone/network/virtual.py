@@ -1,0 +1,621 @@
+"""A network of full nodes in virtual time: the same nodes as live, minutes in milliseconds.
+
+```
+network = VirtualNetwork(3, seed=7)         a ring of n0, n1, n2 on `local`, its history there
+network.partition(["n0"], ["n1", "n2"])
+network.mine("n0", 1)
+network.mine("n1", 2)
+network.heal()
+network.wait_until_synced()                 n0 has given way: a reorganisation
+```
+
+Everything is a function of the arguments and of what is called: `world.trace` has a line for each
+thing that happened, and its digest is the same in every run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Final
+
+from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.tree import BlockNode
+from drystone.consensus.chains import LOCAL
+from drystone.consensus.params import Params
+from drystone.consensus.pow import block_work
+from drystone.core.chance import Stream
+from drystone.core.errors import UserError
+from drystone.core.link import LinkSettings
+from drystone.core.samplers import unit_exponential
+from drystone.core.time import SECOND_NS, Time
+from drystone.drivers.history import local_history
+from drystone.mempool.pool import Mempool
+from drystone.mining.accounts import account
+from drystone.mining.rates import default_hashes_per_s, shares
+from drystone.mining.search import solve
+from drystone.node.events import (
+    Action,
+    Announce,
+    BlockRefused,
+    Close,
+    Closed,
+    Command,
+    Connect,
+    Connected,
+    Dial,
+    Disconnect,
+    Event,
+    Found,
+    Mine,
+    Mining,
+    News,
+    NewTip,
+    Offer,
+    Paused,
+    PeerLeft,
+    Received,
+    Refused,
+    Reply,
+    Resumed,
+    Send,
+    Submit,
+    TxAccepted,
+    TxRefused,
+    TxRemoved,
+    Wake,
+    WakeAt,
+)
+from drystone.node.node import Node
+from drystone.node.settings import Settings, default_settings
+from drystone.p2p.netaddress import NetAddress, Network
+from drystone.primitives.block import Block
+from drystone.primitives.hashes import BlockHash, display
+from drystone.primitives.transaction import Transaction
+from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
+from drystone.sim.world import UNIX_START, World
+
+MOST_EXPECTED_HASHES: Final = 1 << 20  # up to which the winner's nonce is really searched
+DEFAULT_LIMIT_S: Final = 3_600.0  # virtual seconds that a wait may take
+
+Watch = Callable[[str, News, Time], None]
+"""Is told what a node announces, and when."""
+
+
+class VirtualNode:
+    """One node of a virtual network. It is made by `VirtualNetwork.add_node`."""
+
+    def __init__(
+        self,
+        network: "VirtualNetwork",
+        name: str,
+        address: NetAddress,
+        *,
+        blocks: MemoryBlocks,
+        coins: MemoryCoins,
+        settings: Settings,
+        script_pubkey: bytes,
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.script_pubkey = script_pubkey
+        self.is_up = False
+        self.node: Node
+        self.miner = VirtualMiner(network, self)
+        self._network = network
+        self._blocks = blocks
+        self._coins = coins
+        self._settings = settings
+        self._streams: HostStreams[str, NetAddress]
+        self._starts = 0
+        self._alarm = 0  # only the latest wake-up asked for counts
+        self._replies = 0
+        self.answers: dict[int, Reply] = {}
+        self.start()
+
+    # ------------------------------------------------------------------ coming and going
+
+    def start(self) -> None:
+        """Begin on what the stores hold."""
+        world, start = self._network.world, self._starts
+        self._starts += 1
+
+        def stream(purpose: str) -> Stream:
+            return world.stream("node", self.name, start, purpose)
+
+        chain = ChainState(self._network.params, self._blocks, self._coins)
+        mempool = Mempool(self._network.params)
+        self.node = Node(chain, mempool, stream, self._settings)
+        self._streams = self._network.links.attach(self.name, self, self.address)
+        self._streams.listen(self.address)
+        self.is_up = True
+        self.handle(Wake())
+        self.order_mining()
+
+    def crash(self) -> None:
+        """Lose everything that no store has acknowledged."""
+        self.is_up = False
+        self._alarm += 1
+        self.miner.offer(None)
+        self._streams.crash()
+
+    # ------------------------------------------------------------------ events and actions
+
+    def handle(self, event: Event) -> None:
+        """Hand the core an event, and do what it says."""
+        if not self.is_up:
+            return
+        for action in self.node.handle(event, self._network.clock()):
+            self._perform(action)
+
+    def _perform(self, action: Action) -> None:
+        if isinstance(action, Send):
+            self._streams.send(action.peer, action.data)
+        elif isinstance(action, Announce):
+            self._network.told(self.name, action.news)
+        elif isinstance(action, WakeAt):
+            self._wake_at(action.mono_ns)
+        elif isinstance(action, Mine):
+            self.miner.offer(action.offer)
+        elif isinstance(action, Close):
+            self._streams.close(action.peer)
+        elif isinstance(action, Dial):
+            self._streams.dial(action.address)
+        else:
+            self.answers[action.id] = action
+
+    def _wake_at(self, mono_ns: int | None) -> None:
+        self._alarm += 1
+        if mono_ns is None:
+            return
+        alarm, world = self._alarm, self._network.world
+
+        def ring() -> None:
+            if alarm == self._alarm:
+                self.handle(Wake())
+
+        world.at(max(mono_ns, world.now_ns), ring)
+
+    def order_mining(self) -> None:
+        """Have the core offer blocks if anybody is to search them."""
+        is_mining = self.miner.hashes_per_s > 0
+        self.handle(Command(Mining(self.script_pubkey if is_mining else None)))
+
+    def submit(self, item: Block | Transaction) -> Reply:
+        """Hand it a block or transaction, as its user."""
+        self._replies += 1
+        self.handle(Submit(item, self._replies))
+        return self.answers.pop(self._replies)
+
+    # ------------------------------------------------------------------ a core.streams.StreamUser
+
+    def connected(self, peer: int, *, inbound: bool, address: NetAddress) -> None:
+        """There is a connection."""
+        self.handle(Connected(peer, inbound, address))
+
+    def received(self, peer: int, data: bytes) -> None:
+        """Bytes came in."""
+        self.handle(Received(peer, data))
+
+    def closed(self, peer: int, reason: str) -> None:
+        """A connection is over."""
+        self.handle(Closed(peer, reason))
+
+    def refused(self, address: NetAddress, reason: str) -> None:
+        """What was dialled did not become a connection."""
+        self.handle(Refused(address, reason))
+
+    def paused(self, peer: int) -> None:
+        """Much is on its way to a peer."""
+        self.handle(Paused(peer))
+
+    def resumed(self, peer: int) -> None:
+        """It is less now."""
+        self.handle(Resumed(peer))
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def chain(self) -> ChainState:
+        """Its chain."""
+        return self.node.chain
+
+    @property
+    def tip(self) -> BlockNode:
+        """Its chain's last block."""
+        return self.node.chain.tip
+
+    def __repr__(self) -> str:
+        return f"<VirtualNode {self.name} at {self.tip.height}>"
+
+
+class VirtualMiner:
+    """Finds blocks as often as a hash rate would, and searches only those that it finds.
+
+    A unit exponential says how much luck the next block takes. It is spent at hash rate / expected
+    hashes of the block that is being searched, and what is left is carried over when rate or block
+    change: mining has no memory, so this is what would happen, whatever the targets of the tips.
+    """
+
+    def __init__(self, network: "VirtualNetwork", owner: VirtualNode) -> None:
+        self.hashes_per_s = 0
+        self._network = network
+        self._owner = owner
+        self._dice = network.world.stream("node", owner.name, "mining")
+        self._left = unit_exponential(self._dice)  # in units of 2^-64
+        self._offer: Offer | None = None
+        self._expected = 1
+        self._since_ns = 0  # spent up to here
+        self._search = 0  # only the latest counts
+        self._is_paused = False
+
+    def offer(self, offer: Offer | None) -> None:
+        """This is to be searched from now on."""
+        self._spend()
+        self._offer = offer
+        if offer is not None:
+            self._expected = expected_hashes(offer.bits, self._network.params)
+        self._plan()
+
+    def set_rate(self, hashes_per_s: int) -> None:
+        """So many hashes per second from now on."""
+        self._spend()
+        self.hashes_per_s = hashes_per_s
+        self._plan()
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Rest, or go on."""
+        self._spend()
+        self._is_paused = is_paused
+        self._plan()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._offer is not None and self.hashes_per_s > 0 and not self._is_paused
+
+    def _spend(self) -> None:
+        now_ns = self._network.world.now_ns
+        if self._is_busy:
+            spent = (now_ns - self._since_ns) * self.hashes_per_s << 64
+            self._left = max(0, self._left - spent // (self._expected * SECOND_NS))
+        self._since_ns = now_ns
+
+    def _plan(self) -> None:
+        """Find the block when what is left will be spent."""
+        self._search += 1
+        if not self._is_busy:
+            return
+        search = self._search
+        wait_ns = -(-self._left * self._expected * SECOND_NS // (self.hashes_per_s << 64))
+
+        def ring() -> None:
+            if search == self._search:
+                self._find()
+
+        self._network.world.after(wait_ns, ring)
+
+    def _find(self) -> None:
+        self._left = unit_exponential(self._dice)
+        self._since_ns = self._network.world.now_ns
+        offer = self._offer
+        assert offer is not None
+        self._plan()
+        self._owner.handle(Found(self._network.solved(offer)))
+
+
+class VirtualNetwork:
+    """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
+
+    nodes: how many to begin with, in a ring, or line if they are two. hashes_per_s: of all of them
+    together; 0, as by default: blocks are only mined by `mine`. seed: of all chance. watch: is told
+    what nodes announce.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 0,
+        *,
+        params: Params = LOCAL,
+        seed: int = 0,
+        hashes_per_s: int = 0,
+        link: LinkSettings = DEFAULT_LINK,
+        settings: Settings | None = None,
+        watch: Watch | None = None,
+        keep_trace: bool = False,
+    ) -> None:
+        self.params = params
+        self.world = World(seed, keep_trace=keep_trace)
+        self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
+        self.nodes: dict[str, VirtualNode] = {}
+        self.watch = watch
+        self._settings = settings or default_settings(params)
+        self._unix_start = unix_start(params)
+        self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
+        names = [f"n{number}" for number in range(nodes)]
+        rates = shares(hashes_per_s, nodes) if nodes else []
+        for name, rate in zip(names, rates, strict=True):
+            self.add_node(name, hashes_per_s=rate)
+        for one, other in ring(names):
+            self.connect(one, other)
+        if nodes:
+            self.run_for(1)  # for handshakes
+
+    def clock(self) -> Time:
+        """The present instant. Unix time begins where the chain's history ends."""
+        now_ns = self.world.now_ns
+        return Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+
+    # ------------------------------------------------------------------ verbs
+
+    def add_node(
+        self, name: str | None = None, *, hashes_per_s: int = 0, settings: Settings | None = None
+    ) -> VirtualNode:
+        """A node that knows nobody yet; a chain's history it has."""
+        name = name or f"n{len(self.nodes)}"
+        if name in self.nodes:
+            raise UserError(f"there is a node {name} already")
+        blocks, coins = opening_stores(self.params)
+        number = len(self.nodes) + 1
+        address = NetAddress(Network.IPV4, bytes((10, *number.to_bytes(3))), self.params.port)
+        node = VirtualNode(
+            self,
+            name,
+            address,
+            blocks=blocks,
+            coins=coins,
+            settings=settings or self._settings,
+            script_pubkey=account(name).script_pubkey,
+        )
+        self.nodes[name] = node
+        if hashes_per_s:
+            self.set_hashrate(name, hashes_per_s)
+        return node
+
+    def connect(self, one: str, other: str) -> None:
+        """Have one node dial another, and again whenever the connection is lost."""
+        self._connections[one, other] = None
+        self[one].handle(Command(Connect(self[other].address)))
+
+    def disconnect(self, one: str, other: str) -> None:
+        """End all connections between two nodes."""
+        for here, there in ((one, other), (other, one)):
+            self._connections.pop((here, there), None)
+            self[here].handle(Command(Disconnect(self[there].address)))
+
+    def partition(self, *groups: Iterable[str], silent: bool = False) -> None:
+        """Cut the network: nodes reach those of their group only. Who is in none is in a last one.
+
+        silent: connections stay, but nothing arrives.
+        """
+        groups = tuple(map(tuple, groups))
+        for name in (name for group in groups for name in group):
+            self[name]  # raises if there is none
+        self.world.record("network", f"partition {groups} {silent}")
+        self.links.partition(*groups, silent=silent)
+
+    def heal(self) -> None:
+        """Undo the cut."""
+        self.world.record("network", "heal")
+        self.links.heal()
+
+    def set_link(self, one: str, other: str, settings: LinkSettings) -> None:
+        """How the link between two nodes is, both ways."""
+        self.links.set_link(one, other, settings)
+        self.links.set_link(other, one, settings)
+
+    def mine(self, name: str, count: int = 1) -> list[BlockHash]:
+        """Have a node find blocks now; their hashes.
+
+        Where difficulty follows the clock, the clock moves on by the chain's spacing with each.
+        """
+        node, found = self[name], []
+        for _ in range(count):
+            block = self.solved(self._offer_of(node))
+            node.handle(Found(block))
+            found.append(block.hash)
+            if not self.params.no_retargeting:
+                self.run_for(self.params.pow_spacing_s)
+        return found
+
+    def _offer_of(self, node: VirtualNode) -> Offer:
+        tip = node.tip
+        return Offer(
+            tip.hash,
+            tip.height + 1,
+            tip.header.bits,
+            lambda now_s: node.node.miner.template(node.script_pubkey, now_s),
+        )
+
+    def set_hashrate(self, name: str, hashes_per_s: int) -> None:
+        """How many hashes a node does in a second from now on."""
+        node = self[name]
+        was_mining = node.miner.hashes_per_s > 0
+        node.miner.set_rate(hashes_per_s)
+        if was_mining != (hashes_per_s > 0):
+            node.order_mining()
+
+    def pause_mining(self) -> None:
+        """Have all miners rest."""
+        for node in self.nodes.values():
+            node.miner.pause(is_paused=True)
+
+    def resume_mining(self) -> None:
+        """Have them go on."""
+        for node in self.nodes.values():
+            node.miner.pause(is_paused=False)
+
+    def submit(self, name: str, item: Block | Transaction) -> Reply:
+        """Hand a node a block or transaction, as its user."""
+        return self[name].submit(item)
+
+    def kill(self, name: str) -> None:
+        """Have a node crash."""
+        self.world.record(name, "is killed")
+        self[name].crash()
+
+    def restart(self, name: str) -> None:
+        """Have a node that was killed begin anew, on what it had acknowledged."""
+        self.world.record(name, "restarts")
+        self[name].start()
+        for one, other in self._connections:
+            if one == name:
+                self[one].handle(Command(Connect(self[other].address)))
+
+    def reorg(self, depth: int, *, on: str | None = None) -> tuple[BlockHash, BlockHash]:
+        """Have all nodes but one give up so many blocks. The tips given up, and taken.
+
+        One node is cut off; the others' side mines the blocks, and it mines more work; then the cut
+        heals. on: who is cut off; the last node by default.
+        """
+        if depth < 1 or len(self.nodes) < 2:
+            raise UserError("a reorganisation takes two nodes and a block at least")
+        apart = on or list(self.nodes)[-1]
+        others = [name for name in self.nodes if name != apart]
+        self.wait_until_synced()
+        self.pause_mining()
+        self.partition([apart], others)
+        self.mine(others[0], depth)
+        self.wait_until_synced(others)
+        lost = self[others[0]].tip
+        while self[apart].tip.chainwork <= lost.chainwork:
+            self.mine(apart)
+        taken = self[apart].tip
+        self.heal()
+        self.wait_until_synced()
+        self.resume_mining()
+        return lost.hash, taken.hash
+
+    # ------------------------------------------------------------------ waiting
+
+    def run_for(self, seconds: float) -> None:
+        """Let virtual seconds pass."""
+        self.world.run_for(round(seconds * SECOND_NS))
+
+    def run_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Run until something is the case. Raises TimeoutError."""
+        self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
+
+    def wait_until_synced(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> BlockHash:
+        """Run until nodes are on one tip, all by default; the tip. Raises TimeoutError."""
+        nodes = [self[name] for name in (self.nodes if names is None else names)]
+        self.run_until(lambda: agree(nodes), limit_s=limit_s)
+        return nodes[0].tip.hash
+
+    def settle(self, *, limit_s: float = DEFAULT_LIMIT_S) -> BlockHash:
+        """Have all miners rest until the nodes agree, and mine one block if two are as good."""
+        self.pause_mining()
+        try:
+            return self.wait_until_synced(limit_s=limit_s / 2)
+        except TimeoutError:
+            best = max(self._up(), key=lambda node: node.tip.chainwork)
+            self.mine(best.name)
+            return self.wait_until_synced(limit_s=limit_s / 2)
+        finally:
+            self.resume_mining()
+
+    # ------------------------------------------------------------------ looking
+
+    def __getitem__(self, name: str) -> VirtualNode:
+        node = self.nodes.get(name)
+        if node is None:
+            raise UserError(f"there is no node {name}: there are {', '.join(self.nodes) or 'none'}")
+        return node
+
+    def __iter__(self) -> Iterator[VirtualNode]:
+        return iter(self.nodes.values())
+
+    def _up(self) -> list[VirtualNode]:
+        return [node for node in self.nodes.values() if node.is_up]
+
+    def tips(self) -> Mapping[str, BlockHash]:
+        """Each node's tip."""
+        return {node.name: node.tip.hash for node in self._up()}
+
+    # ------------------------------------------------------------------ for the nodes
+
+    def solved(self, offer: Offer) -> Block:
+        """The block on offer, really searched. Raises UserError if that would take too long."""
+        template = offer.template(self.clock().unix_s)
+        if expected_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
+            raise UserError(
+                f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
+                " now: give the nodes a lower hash rate, or the chain pow_assumed"
+            )
+        block = solve(template)
+        assert block is not None
+        return block
+
+    def told(self, name: str, news: News) -> None:
+        """A node has announced something."""
+        line = _line_of(news)
+        if line is not None:
+            self.world.record(name, line)
+        if self.watch is not None:
+            self.watch(name, news, self.clock())
+
+
+def agree(nodes: Iterable[VirtualNode]) -> bool:
+    """Whether all nodes that are up have one tip."""
+    return len({node.tip.hash for node in nodes if node.is_up}) <= 1
+
+
+def ring(names: list[str]) -> list[tuple[str, str]]:
+    """Who dials whom, so that each has two neighbours."""
+    pairs = list(pairwise(names))
+    return [*pairs, (names[-1], names[0])] if len(names) > 2 else pairs
+
+
+def expected_hashes(bits: int, params: Params) -> int:
+    """How many hashes a block takes on average; one where work is assumed."""
+    return 1 if params.pow_assumed else block_work(bits)
+
+
+def unix_start(params: Params) -> int:
+    """Virtual unix time begins here: one spacing after the history, or else always the same."""
+    if params == LOCAL:
+        return local_history()[-1].header.time + params.pow_spacing_s
+    return max(UNIX_START, params.genesis.header.time + params.pow_spacing_s)
+
+
+def opening_stores(params: Params) -> tuple[MemoryBlocks, MemoryCoins]:
+    """Stores of a new node: empty, or with the history of `local`, which is connected once."""
+    if params != LOCAL:
+        return MemoryBlocks(), MemoryCoins()
+    blocks, coins = _local_stores()
+    return blocks.copy(), coins.copy()
+
+
+@cache
+def _local_stores() -> tuple[MemoryBlocks, MemoryCoins]:
+    blocks, coins = MemoryBlocks(), MemoryCoins()
+    chain = ChainState(LOCAL, blocks, coins)
+    history = local_history()
+    chain.submit_all(map(Arrival, history), now=history[-1].header.time)
+    chain.flush()
+    return blocks, coins
+
+
+def default_rates(params: Params, nodes: int) -> list[int]:
+    """The hash rate at which blocks come as often as the chain aims at, shared out."""
+    return shares(default_hashes_per_s(params), nodes)
+
+
+def _line_of(news: News) -> str | None:
+    """What is told, for the trace; None for what follows from what came in."""
+    line: str | None = None
+    match news:
+        case NewTip(change):
+            line = f"tip {change.new.height} {display(change.new.hash)} -{len(change.disconnected)}"
+        case BlockRefused(block_hash, error):
+            line = f"refuses block {display(block_hash)} {error.reason}"
+        case TxAccepted(tx):
+            line = f"accepts tx {display(tx.wtxid)}"
+        case TxRemoved(tx, why):
+            line = f"drops tx {display(tx.wtxid)} {why}"
+        case TxRefused(tx, error):
+            line = f"refuses tx {display(tx.wtxid)} {error.reason}"
+        case PeerLeft(peer, reason, _):
+            line = f"peer {peer} left: {reason}"
+    return line

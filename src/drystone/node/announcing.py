@@ -1,0 +1,81 @@
+"""Telling peers of new blocks, each in the way that it prefers.
+
+```
+headers         "sendheaders" (BIP130)              the header, if it has the one before
+compact block   "sendcmpct" in high-bandwidth mode  likewise, when there is just one (BIP152)
+inv             otherwise, or after a deep reorganisation
+```
+"""
+
+from typing import Final
+
+from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.tree import BlockNode
+from drystone.node.connection import Connection
+from drystone.node.serving import Serving
+from drystone.node.turn import Turn
+from drystone.p2p.download import BlockDownload
+from drystone.p2p.messages import Headers, Inv, Inventory
+from drystone.p2p.protocol import MSG_BLOCK
+
+MAX_BLOCKS_TO_ANNOUNCE: Final = 8
+
+
+class Announcing:
+    """What is to be told to whom."""
+
+    def __init__(self, chain: ChainState, download: BlockDownload, serving: Serving) -> None:
+        self._chain = chain
+        self._download = download
+        self._serving = serving
+
+    def queue(self, conn: Connection, change: TipChange) -> None:
+        """The tip has moved: a peer is to hear of the blocks that came, the last few at most."""
+        # One more than may be announced, so that it shows that there are too many.
+        conn.blocks_to_announce += change.connected[-(MAX_BLOCKS_TO_ANNOUNCE + 1) :]
+
+    def announce(self, conn: Connection, turn: Turn) -> None:
+        """Tell a peer what is queued for it."""
+        nodes, conn.blocks_to_announce = conn.blocks_to_announce, []
+        if not nodes:
+            return
+        wants_compact = conn.peer.wants_cmpctblocks and len(nodes) == 1
+        news: list[BlockNode] | None = None
+        if len(nodes) <= MAX_BLOCKS_TO_ANNOUNCE and (conn.peer.prefers_headers or wants_compact):
+            news = self._connecting(conn, nodes)
+        if news is None:
+            self._by_inv(conn, nodes[-1], turn)
+        elif news:
+            if len(news) == 1 and conn.peer.wants_cmpctblocks:
+                self._serving.send_compact(conn, news[0], turn)
+            elif conn.peer.prefers_headers:
+                turn.send(conn, Headers(tuple([node.header for node in news])))
+            else:
+                self._by_inv(conn, news[-1], turn)
+                return
+            conn.best_header_sent = news[-1]
+
+    def _connecting(self, conn: Connection, nodes: list[BlockNode]) -> list[BlockNode] | None:
+        """Those that a peer lacks and whose headers it can connect; None if it can't."""
+        news: list[BlockNode] = []
+        for node in nodes:
+            if not self._chain.is_active(node) or (news and node.parent is not news[-1]):
+                return None  # reorganised meanwhile
+            if not news:
+                if self.has_header(conn, node):
+                    continue
+                if node.parent is not None and not self.has_header(conn, node.parent):
+                    return None
+            news.append(node)
+        return news
+
+    def _by_inv(self, conn: Connection, node: BlockNode, turn: Turn) -> None:
+        if not self.has_header(conn, node):
+            turn.send(conn, Inv((Inventory(MSG_BLOCK, node.hash),)))
+
+    def has_header(self, conn: Connection, node: BlockNode) -> bool:
+        """Whether a peer has a header, as far as we know. Core: PeerHasHeader."""
+        best, sent = self._download.best_known(conn.id), conn.best_header_sent
+        return (best is not None and best.descends_from(node)) or (
+            sent is not None and sent.descends_from(node)
+        )

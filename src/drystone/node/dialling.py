@@ -1,0 +1,69 @@
+"""Connections that the user wants: dialled, and dialled again when they are lost."""
+
+from typing import Final
+
+from drystone.core.time import SECOND_NS
+from drystone.p2p.netaddress import NetAddress
+
+FIRST_RETRY_NS: Final = SECOND_NS
+LAST_RETRY_NS: Final = 60 * SECOND_NS  # Core: dials added nodes again every minute
+
+
+class _Wanted:
+    __slots__ = ("dial_at_ns", "is_busy", "wait_ns")
+
+    def __init__(self) -> None:
+        self.is_busy = False  # being dialled, or connected
+        self.dial_at_ns = 0
+        self.wait_ns = FIRST_RETRY_NS  # after the next failure; doubles with each
+
+
+class Dialling:
+    """Which addresses to dial, and when."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[NetAddress, _Wanted] = {}
+
+    def want(self, address: NetAddress) -> None:
+        """Dial it as soon as may be, and again whenever the connection is lost."""
+        wanted = self._wanted.setdefault(address, _Wanted())
+        wanted.dial_at_ns = 0
+        wanted.wait_ns = FIRST_RETRY_NS
+
+    def forget(self, address: NetAddress) -> None:
+        """Dial it no more."""
+        self._wanted.pop(address, None)
+
+    def connected(self, address: NetAddress) -> None:
+        """Somebody answers there."""
+        if address in self._wanted:
+            self._wanted[address].is_busy = True
+
+    def ready(self, address: NetAddress) -> None:
+        """A node answers there, so that the next failure is the first."""
+        if address in self._wanted:
+            self._wanted[address].wait_ns = FIRST_RETRY_NS
+
+    def lost(self, address: NetAddress, now_ns: int) -> None:
+        """The connection, or the hope of one, is over."""
+        wanted = self._wanted.get(address)
+        if wanted is not None:
+            wanted.is_busy = False
+            wanted.dial_at_ns = now_ns + wanted.wait_ns
+            wanted.wait_ns = min(2 * wanted.wait_ns, LAST_RETRY_NS)
+
+    def due(self, now_ns: int) -> list[NetAddress]:
+        """The addresses to dial now; that they are being dialled is noted."""
+        due = [
+            address
+            for address, wanted in self._wanted.items()
+            if not wanted.is_busy and wanted.dial_at_ns <= now_ns
+        ]
+        for address in due:
+            self._wanted[address].is_busy = True
+        return due
+
+    def due_at(self) -> int | None:
+        """When something is to be dialled next."""
+        times = [wanted.dial_at_ns for wanted in self._wanted.values() if not wanted.is_busy]
+        return min(times, default=None)

@@ -1,0 +1,284 @@
+"""What a node is told, and what it wants done: all that goes through its one door."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drystone.chain.chainstate import TipChange
+from drystone.consensus.errors import Rejected
+from drystone.mining.template import Template
+from drystone.p2p.handshake import Permissions
+from drystone.p2p.netaddress import NetAddress
+from drystone.primitives.block import Block
+from drystone.primitives.hashes import BlockHash
+from drystone.primitives.transaction import Transaction
+
+# ---------------------------------------------------------------------- what happens
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """There is a connection. address: the one dialled; inbound, where it comes from."""
+
+    peer: int  # a number that is never used again
+    inbound: bool
+    address: NetAddress
+    permissions: Permissions = Permissions.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Bytes came in, cut anyhow."""
+
+    peer: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A connection is over, whoever ended it."""
+
+    peer: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was dialled did not become a connection."""
+
+    address: NetAddress
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A peer takes what it is sent more slowly than it comes: send no more blocks for now."""
+
+    peer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """It has caught up."""
+
+    peer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The time that was asked for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """A block or transaction from the user. id: `Reply` says what became of it; None: nothing."""
+
+    item: Block | Transaction
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The miner has solved a block."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Dial an address, and again whenever the connection is lost. Core: addnode."""
+
+    address: NetAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """End the connections with an address, or the one of a number, and dial it no more."""
+
+    peer: int | NetAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Mining:
+    """Begin to mine, or end it. script_pubkey: whom the rewards pay; None: nobody mines."""
+
+    script_pubkey: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate:
+    """Treat a block as invalid, whatever it is. It must be known, and not genesis."""
+
+    hash: BlockHash
+
+
+@dataclass(frozen=True, slots=True)
+class Reconsider:
+    """Forget what was found against a block. It must be known."""
+
+    hash: BlockHash
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """Treat a block as the first of its work. It must be known. Core: preciousblock."""
+
+    hash: BlockHash
+
+
+Order = Connect | Disconnect | Mining | Invalidate | Reconsider | Prefer
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The user wants something. id: as of `Submit`."""
+
+    order: Order
+    id: int | None = None
+
+
+Event = Received | Connected | Closed | Refused | Paused | Resumed | Wake | Submit | Found | Command
+
+# ---------------------------------------------------------------------- what is to be done
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Bytes for a peer."""
+
+    peer: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End a connection, once what was sent is out. `Closed` is not waited for."""
+
+    peer: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect; `Connected` or `Refused` follows."""
+
+    address: NetAddress
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """When to send `Wake`; takes the place of all times asked for before. None: never."""
+
+    mono_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A block to be mined.
+
+    template: makes it, for a given unix time and of the best transactions there are then; it holds
+    until the next `Mine`. A miner that is slow asks again from time to time.
+    """
+
+    prev_hash: BlockHash
+    height: int
+    bits: int  # at the time of the offer
+    template: Callable[[int], Template]
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """What the miner is to search from now on. None: nothing."""
+
+    offer: Offer | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a `Submit` or a `Command`. error: None if all went well."""
+
+    id: int
+    error: Rejected | None
+
+
+# News, for whoever watches.
+
+
+@dataclass(frozen=True, slots=True)
+class NewTip:
+    """The chain has moved; a reorganisation if blocks were disconnected."""
+
+    change: TipChange
+
+    @property
+    def is_reorg(self) -> bool:
+        """Whether blocks had to go."""
+        return bool(self.change.disconnected)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRefused:
+    """A block or header breaks a rule."""
+
+    hash: BlockHash
+    error: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class TxAccepted:
+    """A transaction is in the mempool."""
+
+    tx: Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class TxRemoved:
+    """A transaction is in the mempool no more. why: `mempool.contents.Why`."""
+
+    tx: Transaction
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TxRefused:
+    """A transaction was not let in."""
+
+    tx: Transaction
+    error: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReady:
+    """The handshake with a peer is over."""
+
+    peer: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """A peer is disconnected. misbehaved: it broke the protocol's rules."""
+
+    peer: int
+    reason: str
+    misbehaved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """Something of a peer's that changes nothing, and why. For the log."""
+
+    peer: int
+    what: str
+    reason: str
+
+
+News = NewTip | BlockRefused | TxAccepted | TxRemoved | TxRefused | PeerReady | PeerLeft | Overheard
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Something has happened."""
+
+    news: News
+
+
+Action = Send | Close | Dial | WakeAt | Mine | Reply | Announce

@@ -1,0 +1,452 @@
+"""A full node behind one door: `handle(event, now)` says what is to be done.
+
+Follow a block: its bytes come in as `Received`, `p2p/peer.py` makes a message of them, `_deliver`
+hands that to `blocks.py`, which asks `chain/chainstate.py`. If the tip has moved, mempool and miner
+follow in `_follow`, and at the end of the turn the peers are told.
+
+A turn is finished before the next one begins, and each peer's messages are taken in order: so when
+a ping is answered, all that came before it is done, and all that this caused is on its way.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from drystone.chain.chainstate import ChainState, TipChange
+from drystone.core.chance import Stream
+from drystone.core.time import Time
+from drystone.mempool.pool import Mempool
+from drystone.node.addresses import Addresses
+from drystone.node.alarms import Alarms
+from drystone.node.blocks import Blocks
+from drystone.node.connection import MAX_HELD_BYTES, Connection
+from drystone.node.dialling import Dialling
+from drystone.node.events import (
+    Action,
+    Close,
+    Closed,
+    Command,
+    Connect,
+    Connected,
+    Dial,
+    Disconnect,
+    Event,
+    Found,
+    Invalidate,
+    Mining,
+    Paused,
+    PeerReady,
+    Prefer,
+    Received,
+    Reconsider,
+    Refused,
+    Reply,
+    Resumed,
+    Submit,
+    Wake,
+    WakeAt,
+)
+from drystone.node.headers import HeaderTip
+from drystone.node.initial_download import InitialDownload
+from drystone.node.miner import Miner
+from drystone.node.serving import Serving
+from drystone.node.settings import Settings, default_settings
+from drystone.node.transactions import Transactions
+from drystone.node.turn import Turn
+from drystone.p2p.framing import V1Transport
+from drystone.p2p.handshake import ConnectionKind, Local
+from drystone.p2p.messages import (
+    Addr,
+    AddrV2,
+    BlockMessage,
+    BlockTxn,
+    CmpctBlock,
+    GetAddr,
+    GetBlocks,
+    GetBlockTxn,
+    GetData,
+    GetHeaders,
+    Headers,
+    Inv,
+    NotFound,
+    TxMessage,
+)
+from drystone.p2p.messages import (
+    Mempool as MempoolMessage,
+)
+from drystone.p2p.netaddress import NetAddress
+from drystone.p2p.peer import Peer
+from drystone.p2p.results import Deliver, Ready
+from drystone.p2p.results import Disconnect as Leave
+from drystone.primitives.block import Block
+
+Streams = Callable[[str], Stream]
+"""This node's stream of chance for a purpose."""
+
+
+def _is_dialled(conn: Connection, address: NetAddress) -> bool:
+    return not conn.peer.kind.is_inbound and conn.peer.address == address
+
+
+# Alarms, besides those of one peer's, which are (purpose, peer).
+_ALARM: Final = ("node", 0)
+_SERVE: Final = "serve"
+_LIVE: Final = "live"
+
+
+class Node:
+    """Joins chain, mempool, peers and miner. It opens nothing and asks no clock.
+
+    chain, mempool: this node's alone. streams: of chance, by purpose.
+    """
+
+    def __init__(
+        self,
+        chain: ChainState,
+        mempool: Mempool,
+        streams: Streams,
+        settings: Settings | None = None,
+    ) -> None:
+        self.chain = chain
+        self.mempool = mempool
+        self.settings = settings or default_settings(chain.params)
+        self.peers: dict[int, Connection] = {}
+        self._dialling = Dialling()
+        self._own_nonces: set[int] = set()  # of versions; only ever asked for one
+        self._alarms: Alarms[tuple[str, int]] = Alarms()
+        self._wake_at: int | None = None
+        self._peer_dice = streams("peers")
+        nonces = streams("compact blocks")
+        self._header_tip = HeaderTip(chain)
+        initial_download = InitialDownload(chain, self.settings.max_tip_age_s)
+        self.transactions = Transactions(
+            chain,
+            mempool,
+            self.peers,
+            streams("transactions"),
+            initial_download=initial_download,
+            is_welcome=self.settings.relays_transactions,
+        )
+        self._serving = Serving(
+            chain, self.transactions, lambda: self._header_tip.best, nonces.word
+        )
+        self.blocks = Blocks(
+            chain,
+            self.peers,
+            self.settings,
+            serving=self._serving,
+            header_tip=self._header_tip,
+            initial_download=initial_download,
+            transactions=self.transactions.for_compact_blocks,
+            dice=streams("headers"),
+            follow=self._follow,
+        )
+        self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
+        self.miner = Miner(chain, mempool)
+
+    def handle(self, event: Event, now: Time) -> list[Action]:
+        """Take one event and say what is to be done, in that order."""
+        turn = Turn(now)
+        self._HANDLERS[type(event)](self, event, turn)
+        self._conclude(turn)
+        return turn.actions
+
+    # ------------------------------------------------------------------ peers come and go
+
+    def _connected(self, event: Connected, turn: Turn) -> None:
+        kind = ConnectionKind.INBOUND
+        if event.inbound:
+            if self.addresses.is_full and not self._made_room(turn):
+                turn.actions.append(Close(event.peer, "all places are taken"))
+                return
+        else:
+            kind = self.addresses.dialled(event.address) or ConnectionKind.MANUAL
+            if any(_is_dialled(conn, event.address) for conn in self.peers.values()):
+                turn.actions.append(Close(event.peer, "connected to that address already"))
+                return
+            self._dialling.connected(event.address)
+        peer = Peer(
+            kind,
+            event.address,
+            V1Transport(self.chain.params.magic),
+            self._local(),
+            dice=self._peer_dice,
+            own_nonces=self._own_nonces,
+            now=turn.now,
+            permissions=event.permissions | self.settings.permissions,
+            handshake_timeout_ns=self.settings.handshake_timeout_ns,
+        )
+        conn = self.peers[event.peer] = Connection(event.peer, peer, turn.now)
+        turn.perform(conn, peer.start(turn.now))
+        self._watch(conn)
+
+    def _made_room(self, turn: Turn) -> bool:
+        """Whether somebody else who dialled us had to go."""
+        evicted = self.addresses.make_room()
+        if evicted is not None:
+            turn.disconnect(evicted, "evicted for another")
+        return evicted is not None
+
+    def _local(self) -> Local:
+        settings = self.settings
+        return Local(
+            settings.services,
+            settings.user_agent,
+            self.chain.height,
+            settings.relays_transactions,
+        )
+
+    def _refused(self, event: Refused, turn: Turn) -> None:
+        if not any(_is_dialled(conn, event.address) for conn in self.peers.values()):
+            self._dialling.lost(event.address, turn.now.mono_ns)
+            self.addresses.refused(event.address)
+
+    def _closed(self, event: Closed, turn: Turn) -> None:
+        conn = self.peers.get(event.peer)
+        if conn is not None:
+            conn.peer.closed()
+            turn.gone(conn, event.reason)
+
+    def _ready(self, conn: Connection, turn: Turn) -> None:
+        conn.is_ready = True
+        turn.tell(PeerReady(conn.id))
+        if not conn.peer.kind.is_inbound:
+            self._dialling.ready(conn.peer.address)
+        self.blocks.ready(conn)
+        self.transactions.ready(conn, turn)
+        self.addresses.ready(conn, turn)
+
+    def _forget(self, conn: Connection, now: Time) -> None:
+        """A connection is over; nothing of it is kept."""
+        if self.peers.pop(conn.id, None) is None:
+            return
+        if not conn.peer.kind.is_inbound:
+            self._dialling.lost(conn.peer.address, now.mono_ns)
+        self.addresses.gone(conn, now)
+        self._alarms.cancel((_LIVE, conn.id))
+        self._alarms.cancel((_SERVE, conn.id))
+        if conn.is_ready:
+            self.blocks.gone(conn)
+            self.transactions.gone(conn)
+
+    # ------------------------------------------------------------------ peers speak
+
+    def _received(self, event: Received, turn: Turn) -> None:
+        conn = self.peers.get(event.peer)
+        if conn is None:
+            return
+        conn.unparsed.append(event.data)
+        conn.held_bytes += len(event.data)
+        self._work(conn, turn)
+        if conn.held_bytes > MAX_HELD_BYTES:
+            turn.disconnect(conn, "it sends too much while it is being served")
+
+    def _work(self, conn: Connection, turn: Turn) -> None:
+        """Take what a peer has said, in order, until something has to wait."""
+        while not conn.is_gone:
+            if conn.unserved:
+                self._serving.serve(conn, turn)
+                if conn.unserved:
+                    if not conn.is_paused:
+                        self._alarms.set((_SERVE, conn.id), turn.now.mono_ns)
+                    return
+            elif conn.results:
+                self._take(conn, turn)
+            elif conn.unparsed:
+                data = conn.unparsed.popleft()
+                conn.held_bytes -= len(data)
+                conn.results.extend(conn.peer.receive(data, turn.now))
+            else:
+                break
+        self._watch(conn)
+
+    def _take(self, conn: Connection, turn: Turn) -> None:
+        result = conn.results.popleft()
+        if type(result) is Deliver:
+            handler = self._MESSAGES.get(type(result.message))
+            if handler is not None:
+                handler(self, conn, result.message, turn)
+        elif type(result) is Ready:
+            self._ready(conn, turn)
+        else:
+            turn.perform(conn, [result])
+            if isinstance(result, Leave):
+                conn.results.clear()
+
+    def _watch(self, conn: Connection) -> None:
+        """See to it that a peer's time-outs are not missed."""
+        at_ns = conn.peer.wake_at()
+        if at_ns is not None and not conn.is_gone:
+            self._alarms.set_no_later((_LIVE, conn.id), at_ns)
+
+    def _paused(self, event: Paused, _turn: Turn) -> None:
+        conn = self.peers.get(event.peer)
+        if conn is not None:
+            conn.is_paused = True
+
+    def _resumed(self, event: Resumed, turn: Turn) -> None:
+        conn = self.peers.get(event.peer)
+        if conn is not None:
+            conn.is_paused = False
+            self._work(conn, turn)
+
+    def _on_inv(self, conn: Connection, message: Inv, turn: Turn) -> None:
+        blocks = [item.hash for item in message.items if item.is_block]
+        if blocks:
+            self.blocks.hear_of_block(conn, blocks, turn)
+        if len(blocks) < len(message.items):
+            self.transactions.hear_of(conn, message.items, turn)
+
+    def _on_not_found(self, conn: Connection, message: NotFound, _turn: Turn) -> None:
+        self.transactions.not_found(conn, message)
+
+    def _on_getheaders(self, conn: Connection, message: GetHeaders, turn: Turn) -> None:
+        self._serving.headers(conn, message, turn)
+
+    def _on_getblocks(self, conn: Connection, message: GetBlocks, turn: Turn) -> None:
+        self._serving.hashes(conn, message, turn)
+
+    def _on_getdata(self, conn: Connection, message: GetData, turn: Turn) -> None:
+        self._serving.take(conn, message, turn)
+
+    def _on_getblocktxn(self, conn: Connection, message: GetBlockTxn, turn: Turn) -> None:
+        self._serving.missing_transactions(conn, message, turn)
+
+    def _on_headers(self, conn: Connection, message: Headers, turn: Turn) -> None:
+        self.blocks.take_headers(conn, message, turn)
+
+    def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
+        self.blocks.take_block(conn, message, turn)
+
+    def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
+        self.blocks.take_compact(conn, message, turn)
+
+    def _on_blocktxn(self, conn: Connection, message: BlockTxn, turn: Turn) -> None:
+        self.blocks.take_transactions(conn, message, turn)
+
+    def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
+        self.transactions.take(conn, message, turn)
+
+    def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
+        self.transactions.announce_all(conn, turn)
+
+    def _on_addr(self, conn: Connection, message: Addr | AddrV2, turn: Turn) -> None:
+        self.addresses.hear(conn, message, turn)
+
+    def _on_getaddr(self, conn: Connection, _message: GetAddr, turn: Turn) -> None:
+        self.addresses.answer(conn, turn)
+
+    # ------------------------------------------------------------------ user and miner
+
+    def _submit(self, event: Submit, turn: Turn) -> None:
+        if isinstance(event.item, Block):
+            error = self.blocks.submit(event.item, turn)
+        else:
+            error = self.transactions.submit(event.item, turn)
+        if event.id is not None:
+            turn.actions.append(Reply(event.id, error))
+
+    def _found(self, event: Found, turn: Turn) -> None:
+        self.blocks.submit(event.block, turn)
+
+    def _command(self, event: Command, turn: Turn) -> None:
+        match event.order:
+            case Connect(address):
+                self._dialling.want(address)
+            case Disconnect(whom):
+                self._part_with(whom, turn)
+            case Mining(script_pubkey):
+                self.miner.order(script_pubkey)
+            case Invalidate() | Reconsider() | Prefer():
+                self.blocks.move_by_hand(event.order, turn)
+        if event.id is not None:
+            turn.actions.append(Reply(event.id, None))
+
+    def _part_with(self, whom: int | NetAddress, turn: Turn) -> None:
+        if isinstance(whom, NetAddress):
+            self._dialling.forget(whom)
+        for conn in list(self.peers.values()):
+            if whom in (conn.id, conn.peer.address):
+                self._dialling.forget(conn.peer.address)
+                turn.disconnect(conn, "disconnected by the user")
+
+    def _follow(self, change: TipChange, turn: Turn) -> None:
+        """The tip has moved: whoever builds on it comes along."""
+        self.transactions.follow(change, turn)
+
+    # ------------------------------------------------------------------ time
+
+    def _woken(self, _event: Wake, turn: Turn) -> None:
+        self._wake_at = None
+        for purpose, id_ in self._alarms.take_due(turn.now.mono_ns):
+            conn = self.peers.get(id_)
+            if purpose == _LIVE and conn is not None:
+                turn.perform(conn, conn.peer.wake(turn.now))
+                self._watch(conn)
+            elif purpose == _SERVE and conn is not None:
+                self._work(conn, turn)
+        self.blocks.leave_the_slow(turn)
+
+    def _conclude(self, turn: Turn) -> None:
+        """Say what is to be said once all is done, and when to be woken."""
+        now_ns = turn.now.mono_ns
+        times: list[int | None] = []
+        while True:
+            for conn in turn.left:
+                self._forget(conn, turn.now)
+            turn.left.clear()
+            if self.transactions.has_changed:
+                self.transactions.has_changed = False
+                self.miner.mempool_changed()
+            times = [
+                self.blocks.conclude(turn),
+                self.transactions.conclude(turn),
+                self.miner.conclude(turn),
+                self.addresses.conclude(turn),
+            ]
+            if not turn.left:
+                break
+        turn.actions += map(Dial, self._dialling.due(now_ns))
+        times.append(self._dialling.due_at())
+        at_ns = min([time for time in times if time is not None], default=None)
+        if at_ns is not None:
+            self._alarms.set(_ALARM, max(at_ns, now_ns))
+        else:
+            self._alarms.cancel(_ALARM)
+        earliest = self._alarms.earliest()
+        if earliest != self._wake_at:
+            self._wake_at = earliest
+            turn.actions.append(WakeAt(earliest))
+
+    # ------------------------------------------------------------------ tables
+
+    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, Turn], None]]] = {
+        Received: _received,
+        Connected: _connected,
+        Closed: _closed,
+        Refused: _refused,
+        Paused: _paused,
+        Resumed: _resumed,
+        Wake: _woken,
+        Submit: _submit,
+        Found: _found,
+        Command: _command,
+    }
+
+    # Whatever is not here is either the peer's own affair or of no interest.
+    _MESSAGES: ClassVar[Mapping[type, Callable[[Any, Connection, Any, Turn], None]]] = {
+        Inv: _on_inv,
+        NotFound: _on_not_found,
+        GetHeaders: _on_getheaders,
+        GetBlocks: _on_getblocks,
+        GetData: _on_getdata,
+        GetBlockTxn: _on_getblocktxn,
+        Headers: _on_headers,
+        BlockMessage: _on_block,
+        CmpctBlock: _on_cmpctblock,
+        BlockTxn: _on_blocktxn,
+        TxMessage: _on_tx,
+        MempoolMessage: _on_mempool,
+        Addr: _on_addr,
+        AddrV2: _on_addr,
+        GetAddr: _on_getaddr,
+    }

@@ -1,0 +1,58 @@
+"""One event being handled: the time it came at, and what is to be done so far, in order."""
+
+from drystone.core.time import Time
+from drystone.node.connection import Connection
+from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
+from drystone.p2p import results
+from drystone.p2p.messages import Message
+
+
+class Turn:
+    """Collects actions. What is said to a peer that is closed goes nowhere."""
+
+    __slots__ = ("actions", "left", "now")
+
+    def __init__(self, now: Time) -> None:
+        self.now = now
+        self.actions: list[Action] = []
+        self.left: list[Connection] = []  # peers that this turn has disconnected
+
+    def send(self, to: Connection, message: Message) -> None:
+        """Say something to a peer."""
+        if not to.peer.is_closed:
+            self.actions.append(Send(to.id, to.peer.send(message, self.now).data))
+
+    def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
+        """The same, of a message whose bytes are at hand."""
+        if not to.peer.is_closed:
+            self.actions.append(Send(to.id, to.peer.send_payload(command, payload, self.now).data))
+
+    def tell(self, news: News) -> None:
+        """Something has happened."""
+        self.actions.append(Announce(news))
+
+    def disconnect(self, peer: Connection, reason: str) -> None:
+        """End a connection, for no fault of the peer's."""
+        self.perform(peer, peer.peer.disconnect(reason))
+
+    def misbehaving(self, peer: Connection, reason: str) -> None:
+        """A peer has done what no honest one does. It goes, unless it may. Core: Misbehaving."""
+        self.perform(peer, peer.peer.misbehaving(reason))
+
+    def perform(self, peer: Connection, wanted: list[results.Result]) -> None:
+        """What the peer's machine wants done, but for what it delivers."""
+        for result in wanted:
+            if isinstance(result, results.Send):
+                self.actions.append(Send(peer.id, result.data))
+            elif isinstance(result, results.Disconnect):
+                self.actions.append(Close(peer.id, result.reason))
+                self.gone(peer, result.reason, misbehaved=result.misbehaved)
+            elif isinstance(result, results.Ignored):
+                self.tell(Overheard(peer.id, result.command, result.reason))
+
+    def gone(self, peer: Connection, reason: str, *, misbehaved: bool = False) -> None:
+        """A connection is over."""
+        if not peer.is_gone:
+            peer.is_gone = True
+            self.tell(PeerLeft(peer.id, reason, misbehaved))
+            self.left.append(peer)
