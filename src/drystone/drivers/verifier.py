@@ -30,9 +30,10 @@ class _Batch:
 class SignatureQueue:
     """The Signatures of a chain (see `chain.signatures`), checked by threads; a BatchVerifier, too.
 
-    threads: so many of its own, by default one a core. They start when first needed, and end with
-    `close` or the process. Whoever waits for a verdict helps meanwhile. Without the native module,
-    checks are made one by one.
+    threads: so many of its own; by default one for each core but the caller's, whose own work takes
+    longer and must not be held up. They start when first needed, and end with `close` or the
+    process. Whoever waits for a verdict helps meanwhile. Without the native module, checks are made
+    one by one.
 
     A thread that comes back from checking needs the interpreter's lock, and beside one that runs
     Python it may wait longer for that than a chunk takes. So it takes many chunks at once if many
@@ -40,7 +41,7 @@ class SignatureQueue:
     """
 
     def __init__(self, threads: int | None = None) -> None:
-        self._count = threads or os.cpu_count() or 1
+        self._count = threads or max(1, (os.cpu_count() or 1) - 1)
         self._threads: list[threading.Thread] = []
         self._chunks: deque[tuple[_Batch, bytes]] = deque()
         self._closed = False
@@ -58,7 +59,7 @@ class SignatureQueue:
         if not native_available():
             is_valid = verify_one_by_one(checks)
             return lambda: is_valid
-        size = min(max(LEAST_CHECKS, -(-len(checks) // self._count)), MOST_CHECKS)
+        size = min(max(LEAST_CHECKS, -(-len(checks) // (self._count + 1))), MOST_CHECKS)
         chunks = [packed_checks(checks[at : at + size]) for at in range(0, len(checks), size)]
         if None in chunks:
             return lambda: False
@@ -92,7 +93,7 @@ class SignatureQueue:
                     self._changed.wait()
                 if self._is_over(until):
                     return
-                count = min(max(1, len(self._chunks) // (2 * self._count)), MOST_CHUNKS)
+                count = min(max(1, len(self._chunks) // (2 * self._count + 2)), MOST_CHUNKS)
                 taken = [self._chunks.popleft() for _ in range(count)]
             try:
                 are_valid = verify_packed(b"".join([chunk for _, chunk in taken]))
