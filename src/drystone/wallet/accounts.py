@@ -6,29 +6,28 @@ accepted, removed    a transaction came into the mempool, or went
 follow               the tip moved: some blocks went, some came
 ```
 
-A payment that was made and hasn't been accepted yet is *in flight*. Its coins are reserved, so that
-the next payment takes others:
-
-```
-make_payment -> reserve -> (the node) -> accepted: they are spent, change may be spent on
-                                      -> release:  they are free again
-```
-
 The node's mempool has the last word on what waits: nothing here outlives it there.
 """
 
 from collections.abc import Container, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.chain.coins import outpoints_left_by
 from drystone.consensus.coins import Coin
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
-from drystone.primitives.hashes import Txid, display
+from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 from drystone.wallet.keys import KINDS, Key, Keys, keys_of
 from drystone.wallet.owned import OwnedCoin
+
+
+class Waiting(Protocol):
+    """Tells what is in a mempool."""
+
+    def __contains__(self, txid: Txid, /) -> bool:
+        """Whether this waits."""
 
 
 class Balance(NamedTuple):
@@ -63,8 +62,6 @@ class Accounts:
         self._new: dict[OutPoint, OwnedCoin] = {}  # made by what waits
         self._waiting: dict[Txid, Transaction] = {}  # in order of acceptance
         self._spenders: dict[OutPoint, Txid] = {}  # among those that wait
-        self._in_flight: dict[OutPoint, Transaction] = {}
-        self._locked: dict[OutPoint, None] = {}
 
     # ------------------------------------------------------------------ looking
 
@@ -81,7 +78,7 @@ class Accounts:
         return keys
 
     def coin(self, outpoint: OutPoint) -> OwnedCoin | None:
-        """The coin there, in a block or waiting for one, even if a waiting transaction spends it."""
+        """The coin there, in a block or waiting for one, even if what waits spends it."""
         return self._coins.get(outpoint) or self._new.get(outpoint)
 
     def coins(self, name: str) -> list[OwnedCoin]:
@@ -91,33 +88,48 @@ class Accounts:
         unspent = [coin for coin in found if coin.outpoint not in self._spenders]
         return sorted(unspent, key=_age)
 
-    def spendable(self, name: str, *, own_change: bool = False) -> list[OwnedCoin]:
+    def spendable(
+        self, name: str, *, own_change: bool = False, aside: Container[OutPoint] = ()
+    ) -> list[OwnedCoin]:
         """Those of them that a new payment may take, and the next block include.
 
         own_change: what waits, too, if it comes from the account alone, so that nobody else can
-        make it void. Core: AvailableCoins.
+        make it void. aside: coins that are left alone. Core: AvailableCoins.
         """
         return [
             coin
             for coin in self.coins(name)
-            if (coin.height is not None or (own_change and coin.is_own_change))
-            and self.why_not(coin) is None
-            and coin.outpoint not in self._locked
+            if (coin.height is not None or (own_change and self._is_own_change(coin)))
+            and coin.is_mature(self.height + 1, self.params)
+            and coin.outpoint not in aside
         ]
 
+    def _is_own_change(self, coin: OwnedCoin) -> bool:
+        """Whether all that waits and that a coin rests on spends its owner's coins alone."""
+        looked_at: dict[Txid, None] = {}
+        to_look_at = [coin.outpoint.txid]
+        while to_look_at:
+            txid = to_look_at.pop()
+            if txid in looked_at:
+                continue
+            looked_at[txid] = None
+            for spent in self.spent_by(self._waiting[txid]):
+                if spent is None or spent.owner != coin.owner:
+                    return False
+                if spent.height is None:
+                    to_look_at.append(spent.outpoint.txid)
+        return True
+
     def why_not(self, coin: OwnedCoin) -> str | None:
-        """What keeps a payment from spending a coin even if it is asked to, or None."""
-        spender = self._spenders.get(coin.outpoint)
-        if spender is not None:
-            return f"{display(spender)} spends it"
-        in_flight = self._in_flight.get(coin.outpoint)
-        if in_flight is not None:
-            return f"{display(in_flight.txid)} is about to spend it"
-        if not coin.is_mature(self.height + 1, self.params):
-            assert coin.height is not None
-            at = coin.height + self.params.coinbase_maturity
-            return f"it is a block's reward, and block {at} is the first that may spend it"
-        return None
+        """What keeps a payment that asks for a coin from spending it, or None.
+
+        That another one waits which spends it does not: who pays more may replace it (BIP125).
+        """
+        if coin.is_mature(self.height + 1, self.params):
+            return None
+        assert coin.height is not None
+        at = coin.height + self.params.coinbase_maturity
+        return f"it is a block's reward, and block {at} is the first that may spend it"
 
     def balance(self, name: str) -> Balance:
         """What an account has."""
@@ -139,47 +151,10 @@ class Accounts:
         yield from self._coins.values()
         yield from self._new.values()
 
-    # ------------------------------------------------------------------ what a user sets aside
-
-    def lock(self, outpoint: OutPoint) -> None:
-        """Keep a coin out of payments that don't ask for it by name. Core: lockunspent."""
-        if self.coin(outpoint) is None:
-            raise UserError(f"{outpoint} is no coin of {', '.join(self._keys)}")
-        self._locked[outpoint] = None
-
-    def unlock(self, outpoint: OutPoint) -> None:
-        """Let payments take it again."""
-        self._locked.pop(outpoint, None)
-
-    # ------------------------------------------------------------------ payments in flight
-
-    def reserve(self, tx: Transaction) -> None:
-        """A payment is on its way: nothing else should spend its coins.
-
-        Raises UserError if another one, or one that waits, spends any of them.
-        """
-        for coin in self.spent_by(tx):
-            if coin is not None and self._other_spender(coin.outpoint, tx.txid):
-                raise UserError(f"{coin.outpoint} can't be spent: {self.why_not(coin)}")
-        self._in_flight.update((txin.prevout, tx) for txin in tx.vin)
-
-    def release(self, tx: Transaction) -> None:
-        """It was refused, or given up: its coins are free."""
-        for txin in tx.vin:
-            other = self._in_flight.get(txin.prevout)
-            if other is not None and other.txid == tx.txid:
-                del self._in_flight[txin.prevout]
-
-    def _other_spender(self, outpoint: OutPoint, txid: Txid) -> bool:
-        in_flight = self._in_flight.get(outpoint)
-        spenders = {self._spenders.get(outpoint), in_flight.txid if in_flight else None}
-        return bool(spenders - {None, txid})
-
     # ------------------------------------------------------------------ the mempool
 
     def accepted(self, tx: Transaction) -> None:
         """A transaction is in the node's mempool, after its parents there."""
-        self.release(tx)
         if tx.txid in self._waiting:
             return
         for txin in tx.vin:
@@ -187,12 +162,8 @@ class Accounts:
             if replaced is not None:
                 self._forget_with_descendants(replaced)
         spent = self.spent_by(tx)
-        owners = {coin.owner if coin is not None else None for coin in spent}
-        made = {
-            coin.outpoint: coin._replace(is_own_change=owners == {coin.owner})
-            for coin in self._made_by(tx, None)
-        }
-        if not made and owners == {None}:
+        made = {coin.outpoint: coin for coin in self._made_by(tx, None)}
+        if not made and all(coin is None for coin in spent):
             return  # it is none of our business
         self._waiting[tx.txid] = tx
         self._new.update(made)
@@ -233,10 +204,10 @@ class Accounts:
         for tx in waiting:
             self.accepted(tx)
 
-    def follow(self, chain: ChainState, change: TipChange, waiting: Container[Txid]) -> None:
+    def follow(self, chain: ChainState, change: TipChange, waiting: Waiting) -> None:
         """The tip has moved, and the mempool has followed.
 
-        waiting: the txids that are there now, as a Mempool is itself.
+        waiting: what is there now, as a Mempool is itself.
         """
         self.height = change.new.height
         for node in change.disconnected:
@@ -257,9 +228,6 @@ class Accounts:
         """A block has a transaction."""
         for txin in tx.vin:
             self._coins.pop(txin.prevout, None)
-            in_flight = self._in_flight.get(txin.prevout)
-            if in_flight is not None:
-                self.release(in_flight)  # it is mined, or it never will be
         for coin in self._made_by(tx, height):
             self._coins[coin.outpoint] = coin
 

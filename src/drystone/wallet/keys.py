@@ -5,10 +5,11 @@ name -> secret -.-> public key -> its hash                  P2WPKH   (BIP141)
                 `-> x of it    -> plus a tweak of its own   P2TR     (BIP86: no scripts)
 ```
 
-The secret itself is made in `mining/accounts.py`, since the history of `local` pays to it. Everybody
-knows it: these keys are for chains whose coins are worth nothing.
+The secret itself is made in `mining/accounts.py`, since the history of `local` pays to it.
+Everybody knows it: these keys are for chains whose coins are worth nothing.
 """
 
+import re
 from enum import Enum
 from functools import cache
 from typing import Final, NamedTuple
@@ -30,6 +31,7 @@ from drystone.crypto.secp256k1 import (
 from drystone.mining.accounts import Account, account
 from drystone.primitives.script import p2tr
 
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}"
 _SHORTEST_ADDRESS = 26  # characters: the fewest that Base58 takes for 25 bytes
 
 
@@ -38,6 +40,9 @@ class Kind(Enum):
 
     P2WPKH = "p2wpkh"  # by the hash of the key; signed with ECDSA
     P2TR = "p2tr"  # by the key, tweaked; signed with Schnorr's scheme
+
+
+KINDS: Final = tuple(Kind)
 
 
 class Key(NamedTuple):
@@ -81,7 +86,12 @@ class Keys(NamedTuple):
 
 @cache
 def keys_of(name: str) -> Keys:
-    """The keys of the account with this name."""
+    """The keys of the account with this name. Raises UserError for what is no name."""
+    if not re.fullmatch(_NAME, name):
+        raise UserError(
+            f"{name!r} can't name an account: take up to 32 letters, digits, dots, dashes and"
+            " underscores"
+        )
     owner = account(name)
     p2wpkh = Key(Kind.P2WPKH, owner.script_pubkey, owner.public_key, owner.secret)
     return Keys(owner, p2wpkh, key_path_key(owner.secret))
@@ -107,11 +117,6 @@ def script_to(whom: str, params: Params, kind: Kind = Kind.P2WPKH) -> bytes:
     try:
         return script_from_address(whom, params.address)
     except AddressError as e:
-        if not whom:
-            raise UserError("pay whom? Give an account's name or an address") from None
         if len(whom) >= _SHORTEST_ADDRESS and whom.isalnum():
             raise UserError(f"{whom} is no address on {params.name}: {e}") from None
         return keys_of(whom).of_kind(kind).script_pubkey
-
-
-KINDS: Final = tuple(Kind)

@@ -16,7 +16,6 @@ class OwnedCoin(NamedTuple):
     key: Key
     height: int | None  # of the block that made it; None: it waits for one
     is_coinbase: bool = False
-    is_own_change: bool = False  # made by a transaction that waits and spends only the owner's
 
     @property
     def value(self) -> int:

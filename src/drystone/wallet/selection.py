@@ -6,13 +6,13 @@ that is worth nothing then is left alone. Of the others, two searches, one after
 1. *Branch and bound* looks for coins that are just enough: what is left over is so little that
    change wouldn't pay. Of such sets the one with the lowest fee is taken. No change means a
    smaller transaction now, and one less to sign for later.
-2. *Largest first* takes coins from the largest down until they are enough; what is left over becomes
-   change. That takes the fewest inputs.
+2. *Largest first* takes coins from the largest down until they are enough; what is left over
+   becomes change. That takes the fewest inputs.
 
 Change has to be worth more than dust, and more than it will cost to spend some day, at a rate that
-is usual in the long term; whatever is less goes to the miner. All is in integers: rates are satoshis
-for 1,000 virtual bytes, and effective values count in 4,000ths of a satoshi, so that a weight unit
-at any rate is a whole number of them.
+is usual in the long term; whatever is less goes to the miner. All is in integers: rates are
+satoshis for 1,000 virtual bytes, and effective values count in 4,000ths of a satoshi, so that a
+weight unit at any rate is a whole number of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -74,7 +74,7 @@ class Terms:
 
     def left(self, inputs: "Inputs", *, with_change: bool = False) -> int:
         """Satoshis left when outputs and fee are paid; with change, that is the change."""
-        weight = self.weight(inputs.count, inputs.weight, with_change=with_change)
+        weight = self.weight(inputs.number, inputs.weight, with_change=with_change)
         return inputs.value - self.paid - fee_at(self.fee_rate, vsize_of(weight))
 
     def change(self, inputs: "Inputs") -> int:
@@ -90,14 +90,14 @@ class Terms:
 class Inputs(NamedTuple):
     """How many, what they weigh, what they are worth."""
 
-    count: int = 0
+    number: int = 0
     weight: int = 0
     value: int = 0
 
     def plus(self, coin: OwnedCoin) -> "Inputs":
         """These and one more."""
         weight = self.weight + INPUT_WEIGHT[coin.key.kind]
-        return Inputs(self.count + 1, weight, self.value + coin.value)
+        return Inputs(self.number + 1, weight, self.value + coin.value)
 
     @classmethod
     def of(cls, coins: Iterable[OwnedCoin]) -> "Inputs":
@@ -136,9 +136,9 @@ def select_all(coins: Sequence[OwnedCoin], terms: Terms) -> Selection | None:
     if not coins or terms.left(inputs) < 0:
         return None
     change = terms.change(inputs)
-    if terms.weight(inputs.count, inputs.weight, with_change=change > 0) > MAX_STANDARD_WEIGHT:
+    if terms.weight(inputs.number, inputs.weight, with_change=change > 0) > MAX_STANDARD_WEIGHT:
         raise UserError(
-            f"{inputs.count:,} coins are more than a standard transaction can spend:"
+            f"{inputs.number:,} coins are more than a standard transaction can spend:"
             " pay less at a time, or gather coins first"
         )
     return Selection(tuple(coins), inputs.value - terms.paid - change, change)
@@ -205,7 +205,7 @@ def _window(terms: Terms) -> tuple[int, int]:
 
 
 def _is_just_enough(inputs: Inputs, terms: Terms) -> bool:
-    return inputs.count > 0 and terms.left(inputs) >= 0 and terms.change(inputs) == 0
+    return inputs.number > 0 and terms.left(inputs) >= 0 and terms.change(inputs) == 0
 
 
 def _after_likes(coins: Sequence[OwnedCoin], values: Sequence[int], at: int) -> int:

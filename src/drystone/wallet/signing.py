@@ -52,7 +52,8 @@ def witness(hashes: SignatureHashes, index: int, key: Key) -> tuple[bytes, ...]:
 
 
 def check_signed(tx: Transaction, spent: Sequence[TxOut]) -> None:
-    """All inputs keep the rules of blocks and of relay. Raises UserError about the first that fails.
+    """All inputs keep the rules of blocks and of relay. Raises UserError about the first that
+    fails.
 
     What standard flags let pass, consensus lets pass: each flag only forbids.
     """
