@@ -12,7 +12,7 @@ def test_the_heavier_branch_wins(network):
 A test that asks for none of them pays nothing: what they need is imported by the first that does.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from hashlib import sha256
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, Final
@@ -87,7 +87,7 @@ def live_network(request: pytest.FixtureRequest) -> "Iterator[LiveNetwork]":
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
-) -> Iterator[Any]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say of a test that failed by which seed, how to see it again, and where its nodes were."""
     report = yield
     if report.failed and report.when != "teardown" and _seed_key in item.stash:
