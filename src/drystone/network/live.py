@@ -12,6 +12,7 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -501,11 +502,13 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
         return [
             (one, other)
-            for one, other in self._connections
-            if self._can_connect(one, other)
-            and not self[one].is_connected_to(self._address_of(other))
+            for one, other in wanted
+            if not self[one].is_connected_to(self._address_of(other))
+            or (other in self.nodes and self[other].inbound < diallers[other])
         ]
 
     def is_cut(self, one: str, other: str) -> bool:
