@@ -39,6 +39,7 @@ from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
@@ -483,6 +484,10 @@ class AsyncNetwork:
     def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
+
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
 
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""

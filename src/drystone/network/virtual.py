@@ -691,6 +691,10 @@ class VirtualNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
