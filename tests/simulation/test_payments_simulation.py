@@ -13,8 +13,9 @@ from drystone.consensus.subsidy import block_subsidy
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.mining.accounts import FUNDED
-from drystone.network.payments import DoubleSpend, parents_first
+from drystone.network.payments import DoubleSpend, Settled, parents_first
 from drystone.network.virtual import VirtualNetwork, VirtualNode
+from drystone.primitives.hashes import Txid
 from drystone.wallet.accounts import Accounts
 from drystone.wallet.payment import Payment
 
@@ -56,12 +57,12 @@ class Play:
     def step(self) -> None:
         network, chance = self.network, self._chance
         up = [node.name for node in network if node.is_up]
-        match chance.below(16):
+        match chance.below(17):
             case 0 | 1 | 2 | 3 | 4:
                 self._try("sent", lambda: self.payments.append(self._send(up)))
             case 5 | 6 if len(up) > 1:
                 self._try("raced", lambda: self.races.append(self._double_spend(up)))
-            case 7 if self.payments:
+            case 7 | 16 if self.payments:
                 self._try("replaced", lambda: self.payments.append(self._replace(up)))
             case 8 | 9 | 10:
                 network.mine(self._one(up), 1 + chance.below(2))
@@ -94,11 +95,19 @@ class Play:
         return self.network.send(owner, to, self._amount(), via=self._one(up))
 
     def _double_spend(self, up: list[str]) -> DoubleSpend:
+        """Often with a cut between the two, and both sides mine."""
         first = self._one(up)
         second = self._one([name for name in up if name != first])
-        return self.network.double_spend(
+        is_cut = self._chance.below(2) == 0
+        if is_cut:
+            self.network.partition([first])
+        race = self.network.double_spend(
             self._one([*FUNDED]), "n0", "n1", self._amount(), via=[first, second]
         )
+        if is_cut:
+            self.network.mine(first)
+            self.network.mine(second, 2)
+        return race
 
     def _replace(self, up: list[str]) -> Payment:
         old = self.payments[-1]
@@ -136,12 +145,15 @@ def test_whatever_happens_accounts_have_what_the_chain_says(seed: int) -> None:
 def test_much_of_what_can_happen_does() -> None:
     """Or the test above would prove little."""
     seen: Counter[str] = Counter()
-    reorganised = 0
     for seed in range(4):
         play = Play(seed)
         play.run()
         seen += play.seen
+        last: dict[tuple[str, Txid], Txid] = {}
         for event in play.network.payment_events():
-            reorganised += "wins" in event.line
-    assert min(seen[what] for what in ("sent", "raced", "replaced")) >= 5
-    assert reorganised > 20
+            if isinstance(event, Settled) and event.payment is not None:
+                race, winner = (event.name, event.race.first.txid), event.payment.txid
+                seen["decided the other way"] += last.get(race, winner) != winner
+                last[race] = winner
+    wanted = ("sent", "raced", "replaced", "not replaced", "decided the other way")
+    assert all(seen[what] >= 3 for what in wanted), seen
