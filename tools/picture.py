@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from drystone.cli.view import render
+from drystone.cli.classic_view import render
 from drystone.core.time import MILLISECOND_NS
 from drystone.network.classic.board import Board
 from drystone.network.classic.virtual import VirtualClassic

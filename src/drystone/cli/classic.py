@@ -13,9 +13,9 @@ import click
 from drystone.classic.events import Announcement, line_of, notice_of
 from drystone.classic.hello import Hello
 from drystone.classic.node import NONCES_PER_TURN, Node
+from drystone.cli.classic_summary import summary_lines
 from drystone.cli.main import HELP
 from drystone.cli.run import check_kernel, is_terminal, run_until_interrupted, say, warn_if_slow
-from drystone.cli.summary import summary_lines
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS, Time
 from drystone.network.classic.board import Board
@@ -167,7 +167,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
 
 def _run_with_view(cores: list[Node], places: Places) -> None:
     # Rich takes a while to import: only who looks at the view waits for it.
-    from drystone.cli.view import watch  # noqa: PLC0415
+    from drystone.cli.classic_view import watch  # noqa: PLC0415
 
     def announce() -> None:
         say(f"drystone: {_what(places)}")

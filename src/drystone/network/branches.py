@@ -8,6 +8,7 @@ lane 1          `- f - g          builds on a, so it begins at 121
 """
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Final, NamedTuple
 
 from drystone.primitives.hashes import BlockHash
@@ -113,3 +114,42 @@ class Branches:
             block = self._blocks.get(block.prev_hash)
         below = lane_of.get(block.hash) if block is not None else None
         return tuple(reversed(blocks)), below
+
+
+class Mark(Enum):
+    """What a cell without a block shows."""
+
+    EMPTY = " "
+    FORK = "╰"  # the next block builds on what is above this
+    PAST = "│"  # such a line goes by
+
+
+Cell = Seen | Mark
+
+
+class Grid(NamedTuple):
+    """Lanes as a table: a row for each lane, a column for each height from the lowest."""
+
+    lowest: int
+    rows: list[list[Cell]]
+
+
+def grid_of(lanes: list[Lane]) -> Grid:
+    """Each block at its height, with a line down from what a lane builds on."""
+    if not lanes:
+        return Grid(0, [])
+    lowest = min(lane.blocks[0].height for lane in lanes)
+    highest = max(lane.blocks[-1].height for lane in lanes)
+    rows: list[list[Cell]] = [[Mark.EMPTY] * (highest - lowest + 1) for _ in lanes]
+    for row, lane in zip(rows, lanes, strict=True):
+        for block in lane.blocks:
+            row[block.height - lowest] = block
+    for number, lane in enumerate(lanes):
+        column = lane.blocks[0].height - lowest - 1
+        if lane.below is None or column < 0:
+            continue
+        for row in rows[lane.below + 1 : number]:
+            if row[column] is Mark.EMPTY:
+                row[column] = Mark.PAST
+        rows[number][column] = Mark.FORK
+    return Grid(lowest, rows)

@@ -38,13 +38,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a verb wants to know. default: if it isn't said; `REQUIRED`: it must be."""
+    """What a verb wants to know. default: if it isn't said. is_word: typed without its name."""
 
     name: str
     kind: Kind
     help: str
     default: object = None
     is_required: bool = False
+    is_word: bool = False
     unit: str = ""
 
 
@@ -66,7 +67,7 @@ class Verb:
 
 
 def _needs(name: str, kind: Kind, help_: str, unit: str = "") -> Parameter:
-    return Parameter(name, kind, help_, is_required=True, unit=unit)
+    return Parameter(name, kind, help_, is_required=True, is_word=True, unit=unit)
 
 
 _NODE = _needs("node", Kind.NAME, "A node's name, such as n0.")
@@ -76,7 +77,7 @@ _PAIR = (
 )
 _PAYMENT = (
     Parameter("coins", Kind.NAMES, "The coins to spend, as TXID:OUTPUT; else they are chosen."),
-    Parameter("fee_rate", Kind.QUANTITY, "Satoshis per virtual byte.", unit="SAT/VB"),
+    Parameter("fee-rate", Kind.QUANTITY, "Satoshis per virtual byte.", unit="SAT/VB"),
 )
 
 VERBS: Final = (
@@ -99,7 +100,7 @@ VERBS: Final = (
         "wait",
         "Wait until all nodes are on one tip, or have reached a height.",
         (
-            Parameter("nodes", Kind.NAMES, "Only these nodes; else all that run."),
+            Parameter("nodes", Kind.NAMES, "Only these nodes; else all that run.", is_word=True),
             Parameter("height", Kind.NUMBER, "Wait for this height instead."),
             Parameter(
                 "limit", Kind.QUANTITY, "Seconds after which to give up.", default=60, unit="S"
@@ -131,8 +132,11 @@ VERBS: Final = (
     Verb(
         "mine",
         "Have a node find blocks now.",
-        (_NODE, Parameter("count", Kind.COUNT, "How many blocks.", default=1)),
-        examples=("mine n0", "mine n1 --count 3"),
+        (
+            _NODE,
+            Parameter("count", Kind.COUNT, "How many blocks; else one.", default=1, is_word=True),
+        ),
+        examples=("mine n0", "mine n1 3"),
     ),
     Verb(
         "hashrate",
@@ -205,10 +209,10 @@ VERBS: Final = (
         "add",
         "Add a node that knows nobody yet.",
         (
-            Parameter("node", Kind.NAME, "Its name; else the next in line."),
+            Parameter("node", Kind.NAME, "Its name; else the next in line.", is_word=True),
             Parameter("rate", Kind.NUMBER, "Hashes per second.", default=0, unit="H/S"),
         ),
-        examples=("add", "add --node dave --rate 2000"),
+        examples=("add", "add dave --rate 2000"),
     ),
 )
 
