@@ -11,9 +11,9 @@
 | import          | 2,000 blocks with 100,000 one-signature transactions, to disk           |
 
 Each figure is the best of the rounds, since whatever else runs on the machine only ever makes it
-worse. Opening and import are measured in processes of their own. What one thread does is told in seconds of the
-processor; where the disk or other threads take part, in seconds of the clock. Chains are made once
-and kept under build/, which takes a minute or two the first time.
+worse. Opening and import are measured in processes of their own. What one thread does is told in
+seconds of the processor; where the disk or other threads take part, in seconds of the clock. Chains
+are made once and kept under build/, which takes a minute or two the first time.
 """
 
 import argparse
@@ -261,9 +261,10 @@ from drystone.chain.blockfile import read_records
 from drystone.chain.importing import import_blocks
 from drystone.consensus.chains import REGTEST
 from drystone.network.opening import opened_chain
-path, datadir, are_assumed, now = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+path, datadir = Path(sys.argv[1]), Path(sys.argv[2])
+are_assumed, now = bool(sys.argv[3]), int(sys.argv[4])
 start, began = time.perf_counter(), time.process_time()
-with opened_chain(datadir, REGTEST, are_scripts_assumed=lambda _: bool(are_assumed)) as chain:
+with opened_chain(datadir, REGTEST, are_scripts_assumed=lambda _: are_assumed) as chain:
     with path.open("rb") as file:
         *_, last = import_blocks(chain, read_records(file, REGTEST.magic), now=now)
     assert chain.height == 2_000 and not last.complaints

@@ -30,7 +30,7 @@ class _Batch:
 class SignatureQueue:
     """The Signatures of a chain (see `chain.signatures`), checked by threads; a BatchVerifier, too.
 
-    threads: so many of its own, by default one for each core but the caller's, whose own work is the
+    threads: so many of its own; by default one for each core but the caller's, whose own work takes
     longer and must not be held up. They start when first needed, and end with `close` or the
     process. Whoever waits for a verdict helps meanwhile. Without the native module, checks are made
     one by one.
