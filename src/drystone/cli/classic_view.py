@@ -1,10 +1,7 @@
 """The live view of a classic network in a terminal."""
 
 import asyncio
-import os
-import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +13,7 @@ from rich.text import Text
 
 from drystone.classic.block import GENESIS, Block
 from drystone.classic.node import State
+from drystone.cli.keyboard import no_echo
 from drystone.core.time import Time
 from drystone.drivers.clock import system_clock
 from drystone.network.classic.board import Board, Stale
@@ -54,39 +52,6 @@ async def _refresh(live: Live) -> None:
     while True:
         live.refresh()
         await asyncio.sleep(1 / FRAMES_PER_SECOND)
-
-
-@contextmanager
-def no_echo() -> Iterator[None]:
-    """Keys that are pressed leave no trace: an echo, even of Ctrl-C, would shift the next frame."""
-    try:
-        import termios  # noqa: PLC0415
-    except ImportError:  # not a Unix
-        yield
-        return
-    try:
-        before = termios.tcgetattr(sys.stdin)
-    except (termios.error, TypeError, ValueError, OSError):  # no terminal to type at
-        yield
-        return
-    quiet = termios.tcgetattr(sys.stdin)
-    quiet[3] &= ~termios.ECHO
-    if _has_keyboard():
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
-    try:
-        yield
-    finally:
-        if _has_keyboard():
-            # And drop what was typed meanwhile: the shell would take it for commands.
-            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
-
-
-def _has_keyboard() -> bool:
-    """Whether keys come to us; a job in the background that sets its terminal is stopped."""
-    try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:  # not the terminal that controls us, so it stops nobody
-        return True
 
 
 def render(

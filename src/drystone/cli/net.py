@@ -128,7 +128,15 @@ def _printable(text: str) -> str:
     return "".join(c for c in text if c.isprintable() or c == "\n")
 
 
-@click.group(context_settings=HELP, short_help="Steer a running network from another terminal.")
+class _InOrder(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """As in the table: looks first."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder, context_settings=HELP, short_help="Steer a running network from another terminal."
+)
 @ready_option
 @_json_option
 @click.pass_context

@@ -125,7 +125,12 @@ VERBS: Final = (
         "Have blocks given up, by really mining a better branch on another side.",
         (
             _needs("depth", Kind.COUNT, "How many blocks are given up."),
-            Parameter("on", Kind.NAME, "The node that is cut off and mines the better branch."),
+            Parameter(
+                "on",
+                Kind.NAME,
+                "The node that mines the better branch; else the last.",
+                unit="NODE",
+            ),
         ),
         examples=("reorg 2", "reorg 3 --on n0"),
     ),
@@ -172,7 +177,7 @@ VERBS: Final = (
             _needs("from", Kind.NAME, "Who pays: alice, bob, carol, a node's name."),
             _needs("to", Kind.NAME, "Who is paid: an account or an address."),
             _needs("amount", Kind.SATOSHIS, "In bitcoins, such as 1.5, or such as 2000sat."),
-            Parameter("via", Kind.NAME, "The node that is told; else the first."),
+            Parameter("via", Kind.NAME, "The node that is told; else the first.", unit="NODE"),
             *_PAYMENT,
         ),
         examples=("send alice bob 1.5", "send alice bob 2000sat --via n2 --fee-rate 5"),

@@ -12,7 +12,7 @@ import pytest
 from tests.support.processes import free_udp_ports
 from tests.support.terminal import Terminal
 
-from drystone.cli.classic_view import no_echo
+from drystone.cli.keyboard import no_echo
 
 CTRL_C = b"\x03"
 QUICK = ("--listen", "0.05", "--nonces", "8000")
