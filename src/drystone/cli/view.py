@@ -13,8 +13,8 @@ from rich.text import Text
 
 from drystone.cli.pilot import HINT, KEYS, Pilot
 from drystone.network.board import Board, Link, LinkState, Race, Row
-from drystone.network.branches import Cell, Mark, grid_of
 from drystone.network.helm import difficulty_line, label_of, labels_of, ruler
+from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.primitives.hashes import BlockHash, display
 
 FRAMES_PER_SECOND: Final = 6

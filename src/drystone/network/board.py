@@ -16,7 +16,7 @@ from drystone.consensus.params import Params
 from drystone.consensus.pow import block_work
 from drystone.core.time import SECOND_NS, Time
 from drystone.mining.accounts import account
-from drystone.network.branches import KEPT_HEIGHTS, Branches, Lane, Seen
+from drystone.network.lanes import KEPT_HEIGHTS, Branches, Lane, Seen
 from drystone.network.news import Told, told
 from drystone.node.connection import Connection
 from drystone.node.events import News, NewTip, PeerLeft, PeerReady

@@ -11,7 +11,7 @@ from drystone.core.link import LinkSettings
 from drystone.core.time import Clock
 from drystone.drivers.clock import system_clock
 from drystone.network.board import Board, Row
-from drystone.network.branches import Cell, Mark, grid_of
+from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.network.news import Fields, shown
 from drystone.network.steering import Request, request_from_fields
 from drystone.primitives.hashes import display
