@@ -15,7 +15,6 @@ thing that happened, and its digest is the same in every run.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from itertools import pairwise
 from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
@@ -34,6 +33,7 @@ from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
+from drystone.network.topologies import ring
 from drystone.node.events import (
     Action,
     Announce,
@@ -254,7 +254,7 @@ class VirtualMiner:
         self._spend()
         self._offer = offer
         if offer is not None:
-            self._expected = expected_hashes(offer.bits, self._network.params)
+            self._expected = block_work(offer.bits)
         self._plan()
 
     def set_rate(self, hashes_per_s: int) -> None:
@@ -538,7 +538,7 @@ class VirtualNetwork:
     def solved(self, offer: Offer) -> Block:
         """The block on offer, really searched. Raises UserError if that would take too long."""
         template = offer.template(self.clock().unix_s)
-        if expected_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
+        if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
                 " now: give the nodes a lower hash rate, or the chain pow_assumed"
@@ -561,14 +561,8 @@ def agree(nodes: Iterable[VirtualNode]) -> bool:
     return len({node.tip.hash for node in nodes if node.is_up}) <= 1
 
 
-def ring(names: list[str]) -> list[tuple[str, str]]:
-    """Who dials whom, so that each has two neighbours."""
-    pairs = list(pairwise(names))
-    return [*pairs, (names[-1], names[0])] if len(names) > 2 else pairs
-
-
-def expected_hashes(bits: int, params: Params) -> int:
-    """How many hashes a block takes on average; one where work is assumed."""
+def searched_hashes(bits: int, params: Params) -> int:
+    """How many hashes it takes on average to solve a block; one where work is assumed."""
     return 1 if params.pow_assumed else block_work(bits)
 
 
