@@ -6,8 +6,10 @@ the network is steered. It is `drystone` in XDG_RUNTIME_DIR, else `~/.drystone/r
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Final, NamedTuple
 
 import click
@@ -15,8 +17,10 @@ import click
 from drystone.core.errors import UserError
 from drystone.drivers.ready import Ready, read_ready
 
+MAIN: Final = "up"
 VARIABLE: Final = "DRYSTONE_READY"
 _SUFFIX: Final = ".json"
+_SOCKET: Final = ".sock"
 _PROBE_S: Final = 1.0
 
 
@@ -25,6 +29,13 @@ class Meeting(NamedTuple):
 
     ready: Path
     control: Path
+    name: str | None = None  # by which `--ready` finds it in the folder; None: by its path
+    is_main: bool = False  # and without --ready if nothing else runs
+
+    def command(self, verb: str) -> str:
+        """What to type to steer it."""
+        option = "" if self.is_main else f"--ready {quote(self.name or str(self.ready))} "
+        return f"`drystone net {option}{verb}`"
 
 
 def run_folder() -> Path:
@@ -43,17 +54,17 @@ def run_folder() -> Path:
 
 def meeting_at(ready: Path) -> Meeting:
     """The socket is beside the file."""
-    return Meeting(ready, ready.with_suffix(".sock"))
+    return Meeting(ready, ready.with_suffix(_SOCKET))
 
 
 def usual_meeting(name: str) -> Meeting:
     """Of a network that is begun now, under a name that no running one has. Raises UserError."""
     folder = run_folder()
-    _running(folder)  # takes away what killed processes have left
-    path = folder / f"{name}{_SUFFIX}"
-    if path.exists():
-        path = folder / f"{name}-{os.getpid()}{_SUFFIX}"
-    return meeting_at(path)
+    others = running(folder)  # takes away what killed processes have left
+    if (folder / f"{name}{_SUFFIX}").exists():
+        name = f"{name}-{os.getpid()}"
+    meeting = meeting_at(folder / f"{name}{_SUFFIX}")
+    return meeting._replace(name=name, is_main=name == MAIN and not others)
 
 
 def find_control(ready: str | None) -> Path:
@@ -63,15 +74,15 @@ def find_control(ready: str | None) -> Path:
     """
     if ready is not None:
         return _control_of(read_ready(_path_of(ready)), ready)
-    running = _running(run_folder())
-    if not running:
+    found = running(run_folder())
+    if not found:
         raise UserError(
             "no network runs here: start one with `drystone up`, or name its ready file (--ready)"
         )
-    if len(running) > 1:
-        raise UserError(f"several networks run here: say which, as --ready {' or '.join(running)}")
-    (name, found), *_ = running.items()
-    return _control_of(found, name)
+    if len(found) > 1:
+        raise UserError(f"several networks run here: say which, as --ready {' or '.join(found)}")
+    ((name, ready_one),) = found.items()
+    return _control_of(ready_one, name)
 
 
 def _path_of(ready: str) -> Path:
@@ -87,9 +98,9 @@ def _control_of(ready: Ready, name: str) -> Path:
     return ready.control
 
 
-def _running(folder: Path) -> dict[str, Ready]:
+def running(folder: Path) -> dict[str, Ready]:
     """The networks that answer, by name. Files of those that are gone are taken away."""
-    running = {}
+    found = {}
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         try:
             ready = read_ready(path)
@@ -97,15 +108,15 @@ def _running(folder: Path) -> dict[str, Ready]:
             _tidy(path)
             continue
         if ready.control is None or _answers(ready.control):
-            running[path.stem] = ready
-    return running
+            found[path.stem] = ready
+    return found
 
 
 def _tidy(path: Path) -> None:
     with suppress(OSError, ValueError):
         Ready.decode(path.read_bytes())  # nothing else is ours to take away
         path.unlink()
-        path.with_suffix(".sock").unlink()
+        path.with_suffix(_SOCKET).unlink()
 
 
 def _answers(control: Path) -> bool:
@@ -125,3 +136,14 @@ ready_option = click.option(
     help="The ready file of the network that is meant, or its name, such as node-7000.  [default:"
     " the one that runs]",
 )
+
+
+def published_option(name: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """Of a command that runs a network. name: of the file by default."""
+    return click.option(
+        "--ready",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"The file that says where the network is found.  [default: {name} in"
+        " $XDG_RUNTIME_DIR/drystone, else in ~/.drystone/run]",
+    )

@@ -262,7 +262,7 @@ def _events(board: Board, styles: _Styles) -> Iterator[RenderableType]:
         again = f"({happened.times:,} times) " if happened.times > 1 else ""
         if happened.name is not None:
             line.append(f"{happened.name} ", style=f"{styles.colour(happened.name)} not dim")
-        is_loud = happened.kind in ("reorg", "order", "block-refused", "error")
+        is_loud = happened.kind in ("reorg", "order", "block-refused", "trouble")
         style = "bold not dim" if is_loud else "default not dim"
         yield line.append(f"{again}{happened.line}", style=style)
 

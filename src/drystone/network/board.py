@@ -1,7 +1,7 @@
 """What there is to see of a network of full nodes: the model behind the live view.
 
 It is fed by news (`observe` is a `network.live.Watch`) and looks at the nodes it was given; it
-opens nothing and asks no clock, so a test or a picture can feed it in virtual time.
+opens nothing and is given its clock, so a test or a picture can feed it in virtual time.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from drystone.chain.tree import BlockNode
 from drystone.consensus.params import Params
 from drystone.consensus.pow import block_work
-from drystone.core.time import SECOND_NS, Time
+from drystone.core.time import SECOND_NS, Clock, Time
 from drystone.mining.accounts import account
 from drystone.network.lanes import KEPT_HEIGHTS, Branches, Lane, Seen
 from drystone.network.news import Told, told
@@ -117,18 +117,20 @@ class Board:
     """Follows what the nodes of one network announce.
 
     nodes: by name; may grow meanwhile. hashes_per_s: of a node, as it was set. is_up, is_cut: of a
-    node, and of two; by default all are up, and none cut off. began: the present time.
+    node, and of two; by default all are up, and none cut off. connections: those that should be.
+    clock: the network's.
     """
 
     def __init__(
         self,
         params: Params,
         nodes: Mapping[str, Watched],
-        began: Time,
+        clock: Clock,
         *,
         hashes_per_s: Callable[[str], int] = lambda _name: 0,
         is_up: Callable[[str], bool] = lambda _name: True,
         is_cut: Callable[[str, str], bool] = lambda _one, _other: False,
+        connections: Callable[[], Iterable[tuple[str, str]]] = tuple,
     ) -> None:
         self.params = params
         self.nodes = nodes
@@ -137,11 +139,12 @@ class Board:
         self.branches = Branches()
         self.races: deque[Race] = deque(maxlen=RACES)
         self.is_paused = False
-        self._began = began
+        self.clock = clock
+        self._began = clock()
         self._hashes_per_s = hashes_per_s
         self._is_up = is_up
         self._is_cut = is_cut
-        self._wanted: dict[tuple[str, str], None] = {}  # pairs in order of names, in order of time
+        self._connections = connections
         self._peer_names: dict[tuple[str, int], str] = {}
         self._miners: dict[bytes, str] = {}  # by script
         self._base = 0  # blocks up to here were there before anybody mined
@@ -183,9 +186,13 @@ class Board:
             self._note(name, words.line, words.kind, now)
         return words
 
-    def say(self, line: str, now: Time, *, name: str | None = None, kind: str = "order") -> None:
-        """Take note of something else: what the user has done, trouble with sockets."""
-        self._note(name, line, kind, now)
+    def say(self, line: str) -> None:
+        """Take note of what the user has had done."""
+        self._note(None, line, "order", self.clock())
+
+    def trouble(self, line: str) -> None:
+        """Take note of what can't go on."""
+        self._note(None, line, "trouble", self.clock())
 
     def _note(self, name: str | None, line: str, kind: str, now: Time) -> None:
         after_s = self.seconds(now)
@@ -260,25 +267,19 @@ class Board:
 
     # ------------------------------------------------------------------ links
 
-    def connected(self, one: str, other: str) -> None:
-        """Two nodes are to be connected from now on."""
-        self._wanted[_pair(one, other)] = None
-
-    def disconnected(self, one: str, other: str) -> None:
-        """They are to be connected no more."""
-        self._wanted.pop(_pair(one, other), None)
-
     def links(self) -> list[Link]:
-        """All pairs that are or should be connected, in the order in which they came to be so."""
+        """All pairs that are or should be connected. Who isn't one of the nodes has its address."""
         names = {str(node.address): name for name, node in self.nodes.items()}
         up = {
-            _pair(name, names[str(conn.peer.address)]): None
+            _pair(name, names.get(address, address)): None
             for name in self.nodes
             if self._is_up(name)
             for conn in self.nodes[name].node.peers.values()
-            if conn.is_ready and not conn.peer.kind.is_inbound and str(conn.peer.address) in names
+            if conn.is_ready and not conn.peer.kind.is_inbound
+            for address in [str(conn.peer.address)]
         }
-        return [Link(*pair, self._state(pair, up)) for pair in {**self._wanted, **up}]
+        wanted = {_pair(one, other): None for one, other in self._connections()}
+        return [Link(*pair, self._state(pair, up)) for pair in {**wanted, **up}]
 
     def _state(self, pair: tuple[str, str], up: Mapping[tuple[str, str], None]) -> LinkState:
         if self._is_cut(*pair):
@@ -370,6 +371,10 @@ class Board:
     def hashes_per_block(self) -> int:
         """How many hashes a block takes on average, at the best tip."""
         return block_work(self.best.header.bits)
+
+    def rate(self, name: str) -> int:
+        """A node's hashes per second, as they were set."""
+        return self._hashes_per_s(name)
 
     @property
     def hashes_per_s(self) -> int:

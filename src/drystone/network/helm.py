@@ -8,8 +8,6 @@ from typing import Any, Final, NamedTuple
 from drystone.chain.tree import BlockNode
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
-from drystone.core.time import Clock
-from drystone.drivers.clock import system_clock
 from drystone.network.board import Board, Row
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.network.news import Fields, shown
@@ -41,12 +39,10 @@ class Helm:
         board: Board,
         *,
         tell: Callable[[str, Fields], None] = lambda _line, _fields: None,
-        clock: Clock = system_clock,
     ) -> None:
         self._network = network
         self._board = board
         self._tell = tell
-        self._clock = clock
         self._turn = asyncio.Lock()
 
     async def handle(self, fields: Mapping[str, Any]) -> Fields:
@@ -62,7 +58,7 @@ class Helm:
             return await carry_out(**arguments)
         async with self._turn:
             done = await carry_out(**arguments)
-        self._board.say(done.said, self._clock())
+        self._board.say(done.said)
         self._tell(done.said, {"verb": verb.name, **done.result})
         return done
 
@@ -137,12 +133,10 @@ class Helm:
 
     async def _connect(self, one: str, other: str) -> Done:
         await self._do(self._network.connect, one, other)
-        self._board.connected(one, other)
         return Done(f"{one} dials {other}", {"one": one, "other": other})
 
     async def _disconnect(self, one: str, other: str) -> Done:
         await self._do(self._network.disconnect, one, other)
-        self._board.disconnected(one, other)
         return Done(f"{one} and {other} are connected no more", {"one": one, "other": other})
 
     async def _link(

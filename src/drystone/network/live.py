@@ -175,7 +175,7 @@ class AsyncNetwork:
             home or self._home(name),
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=settings or self._settings,
+            settings=settings or self._settings.named(name),
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
