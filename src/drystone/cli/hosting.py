@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO, cast
@@ -119,32 +119,40 @@ class Session:
         self.board = board_of(self._network)
         self._show = kind.show(self.board)
         self._helm = Helm(self._network, self.board, tell=self._show.order)
+        self._summary: list[str] = []
+        self._described: Mapping[str, object] = {}
 
     def run(self) -> None:
         """Until Ctrl-C; then sum up. Raises UserError."""
         check_kernel()
-        began = time.monotonic()
         run_until_interrupted(self._work(), announce=self._announce)
-        lines = [*summary(self.board, time.monotonic() - began), self._advice]
-        self._show.told("ended", lines, self.board.described())
+        self._show.told("ended", [*self._summary, self._advice], self._described)
 
     def _announce(self) -> None:
         say(f"drystone {self._command}: {self._title}; Ctrl-C ends it", err=not self._kind.is_view)
         warn_if_slow()
 
     async def _work(self) -> None:
+        began = time.monotonic()
         async with self._network as network:
-            if self._begin is not None:
-                await self._begin(network)
-            for name in network.nodes:
-                self.board.joined(name)
-            name = self._name(network)
-            async with steerable(network, self._helm, name, self._ready) as hosted:
-                self._tell_ready(hosted)
-                if self._kind.is_view:
-                    await self._watch()
-                else:
-                    await asyncio.Event().wait()
+            try:
+                await self._serve(network)
+            finally:  # while the nodes are still up
+                self._summary = summary(self.board, time.monotonic() - began)
+                self._described = self.board.described()
+
+    async def _serve(self, network: AsyncNetwork) -> None:
+        if self._begin is not None:
+            await self._begin(network)
+        for name in network.nodes:
+            self.board.joined(name)
+        name = self._name(network)
+        async with steerable(network, self._helm, name, self._ready) as hosted:
+            self._tell_ready(hosted)
+            if self._kind.is_view:
+                await self._watch()
+            else:
+                await asyncio.Event().wait()
 
     def _tell_ready(self, hosted: Hosted) -> None:
         addresses = {node.name: str(node.address) for node in self._network}

@@ -118,7 +118,10 @@ def account_addresses(board: Board, names: Sequence[str]) -> dict[str, str]:
 
 def account_lines(board: Board, names: Sequence[str]) -> list[str]:
     """The accounts' addresses, and why they are for play alone."""
-    lines = [f"{name}  {address}" for name, address in account_addresses(board, names).items()]
+    width = max(map(len, names), default=0)
+    lines = [
+        f"{name:{width}}  {address}" for name, address in account_addresses(board, names).items()
+    ]
     if lines:
         lines.append("everybody knows these accounts' keys: never pay them anything of worth")
     return lines

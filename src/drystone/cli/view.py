@@ -24,6 +24,7 @@ _FRAME_LINES: Final = 8  # borders, headings, gaps, the line on difficulty, the 
 _WIDE_COLUMNS: Final = 90  # a terminal that has less is spared some columns of the table
 _CELL: Final = 3  # characters for each height
 _HOLDERS: Final = 20  # characters, beside the tree
+_NAMED: Final = 4  # nodes beside an event; more are counted
 _LINKS: Final = 40  # more are counted, not listed
 
 _COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
@@ -260,8 +261,11 @@ def _events(board: Board, styles: _Styles) -> Iterator[RenderableType]:
     for happened in board.events:
         line = Text(f"{happened.after_s:7.1f} s  ", style="dim", no_wrap=True, overflow="ellipsis")
         again = f"({happened.times:,} times) " if happened.times > 1 else ""
-        if happened.name is not None:
-            line.append(f"{happened.name} ", style=f"{styles.colour(happened.name)} not dim")
+        if len(happened.names) > _NAMED:
+            line.append(f"{len(happened.names)} nodes ", style="default not dim")
+        else:
+            for name in happened.names:
+                line.append(f"{name} ", style=f"{styles.colour(name)} not dim")
         is_loud = happened.kind in ("reorg", "order", "block-refused", "trouble")
         style = "bold not dim" if is_loud else "default not dim"
         yield line.append(f"{again}{happened.line}", style=style)

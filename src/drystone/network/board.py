@@ -7,7 +7,7 @@ opens nothing and is given its clock, so a test or a picture can feed it in virt
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -78,10 +78,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One event for the list of the latest; the same again at once is counted, not listed."""
+    """One event for the list of the latest; the same again at once is counted, not listed.
+
+    names: of the nodes; none if it is of the whole network. A block that comes to all is one event.
+    """
 
     after_s: float  # since the board was made
-    name: str | None  # the node's; None: of the whole network
+    names: tuple[str, ...]
     line: str
     kind: str
     times: int = 1
@@ -195,14 +198,18 @@ class Board:
         self._note(None, line, "trouble", self.clock())
 
     def _note(self, name: str | None, line: str, kind: str, now: Time) -> None:
-        after_s = self.seconds(now)
-        times = 1
-        if self.events:
-            before = self.events[-1]
-            if (before.name, before.kind, before.line) == (name, kind, line):
-                times = before.times + 1
-                self.events.pop()
-        self.events.append(Happened(after_s, name, line, kind, times))
+        names = () if name is None else (name,)
+        for back in range(1, min(len(self.nodes) + 1, len(self.events)) + 1):
+            before = self.events[-back]
+            if (before.kind, before.line) != (kind, line):
+                continue
+            if kind == "tip" and name not in before.names:
+                self.events[-back] = replace(before, names=before.names + names)
+                return
+            if back == 1 and before.names == names:
+                self.events[-1] = replace(before, times=before.times + 1)
+                return
+        self.events.append(Happened(self.seconds(now), names, line, kind))
 
     def seconds(self, now: Time) -> float:
         """Since the board was made."""
@@ -331,8 +338,13 @@ class Board:
 
     @property
     def best(self) -> BlockNode:
-        """The tip with the most work; of equals, the one that most nodes have."""
+        """The tip with the most work; of equals, the one that most nodes have.
+
+        Where no node is, genesis.
+        """
         tips = list(self.tips.values()) or [n.node.chain.tip for n in self.nodes.values()]
+        if not tips:
+            return BlockNode(self.params.genesis.header, None)
         held = Counter(tip.hash for tip in tips)
         return max(tips, key=lambda tip: (tip.chainwork, held[tip.hash]))
 

@@ -260,7 +260,7 @@ def difficulty_line(board: Board) -> str:
     else:
         line += f": {shown_seconds(seconds)} at {board.hashes_per_s:,} hashes/s"
     at = board.next_retarget
-    return line if at is None else f"{line}; the difficulty follows at {at}"
+    return line if at is None else f"{line}; the difficulty changes at {at}"
 
 
 def shown_seconds(seconds: float) -> str:
