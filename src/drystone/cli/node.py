@@ -112,6 +112,8 @@ def node(
         ready=ready,
         advice="next: `drystone up` runs several in one terminal; `drystone --help` shows the rest",
     )
+    for other in places.ports:
+        session.board.know(str(other))
     session.run()
 
 

@@ -9,7 +9,7 @@ from drystone.core.time import Time
 from drystone.crypto.address import address_from_script
 from drystone.mining.accounts import account
 from drystone.network.board import Board
-from drystone.network.helm import row_line
+from drystone.network.helm import agreement, row_line
 from drystone.network.news import Told, shown
 from drystone.node.events import News
 
@@ -130,10 +130,9 @@ def account_lines(board: Board, names: Sequence[str]) -> list[str]:
 def summary(board: Board, seconds: float) -> list[str]:
     """What is left to say when a network has ended."""
     best = board.best
-    agreed = "all nodes agree" if board.agreed else "the nodes don't agree yet"
     stale = f"{board.stale} stale block{'s' * (board.stale != 1)}"
     at = f"block {best.height} ({shown(best.hash)})"
     return [
-        f"ended after {seconds:.0f} s at {at}: {agreed}, {stale}",
+        f"ended after {seconds:.0f} s at {at}: {agreement(board)}{stale}",
         *(f"  {row_line(board.row(name))}" for name in board.nodes),
     ]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from drystone.cli.pilot import HINT, KEYS, Pilot
 from drystone.network.board import Board, Link, LinkState, Race, Row
-from drystone.network.helm import difficulty_line, label_of, labels_of, ruler
+from drystone.network.helm import agreement, difficulty_line, label_of, labels_of, ruler
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.primitives.hashes import BlockHash, display
 
@@ -220,8 +220,7 @@ def _tree(board: Board, styles: _Styles, *, columns: int, most: int) -> Iterator
             line.append_text(styles.cell(cell))
         tip = next(cell for cell in reversed(cells) if not isinstance(cell, Mark))
         yield line.append(_held(board, tip.hash), style="default not bold")
-    agreed = "all agree" if board.agreed else "they don't agree yet"
-    yield Text(f"       {agreed}, {board.stale} stale", style="dim")
+    yield Text(f"       {agreement(board)}{board.stale} stale", style="dim")
 
 
 def _held(board: Board, tip: BlockHash) -> str:

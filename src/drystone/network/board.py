@@ -170,6 +170,10 @@ class Board:
         for one in reversed(path):
             self._add(name, one)
 
+    def know(self, name: str) -> None:
+        """A node of another process has this name: its blocks are told by its account."""
+        self._miners.setdefault(account(name).script_pubkey, name)
+
     def observe(self, name: str, news: News, now: Time) -> Told:
         """Take note of what a node announces. It in words, for whoever prints lines."""
         if name not in self.tallies:

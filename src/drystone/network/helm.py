@@ -236,14 +236,21 @@ def _python(name: str) -> str:
 def status_lines(board: Board) -> list[str]:
     """A network now, a line for each thing."""
     best = board.best
-    agreed = "all agree" if board.agreed else "they don't agree"
+    agreed = agreement(board)
     at = f"block {best.height} {shown(best.hash)}"
     return [
-        f"chain {board.params.name} at {at}: {agreed}, {board.stale} stale",
+        f"chain {board.params.name} at {at}: {agreed}{board.stale} stale",
         difficulty_line(board),
         *(row_line(board.row(name)) for name in board.nodes),
         links_line(board),
     ]
+
+
+def agreement(board: Board) -> str:
+    """Whether nodes agree, before a further fact; nothing where there is but one."""
+    if len(board.nodes) < 2:
+        return ""
+    return "all agree, " if board.agreed else "they don't agree, "
 
 
 def difficulty_line(board: Board) -> str:
@@ -283,7 +290,11 @@ def row_line(row: Row) -> str:
 
 
 def links_line(board: Board) -> str:
-    """All connections, in a line."""
+    """All connections, in a line; of a node that is alone here, its peers."""
+    if len(board.nodes) == 1:
+        (node,) = board.nodes.values()
+        peers = [board.peer_name(conn) for conn in node.node.peers.values() if conn.is_ready]
+        return f"peers {', '.join(peers) or 'none'}"
     links = [f"{link.one}-{link.other} {link.state.value}" for link in board.links()]
     return f"links {', '.join(links)}" if links else "no links between these nodes"
 
