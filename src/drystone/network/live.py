@@ -126,8 +126,11 @@ class AsyncNetwork:
     ) -> None:
         for task in self._running.values():
             task.cancel()
+        is_cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:
-            await self._tasks.__aexit__(kind, error, trace)
+            # It is to learn of a cancellation, which it may have asked for itself because a node
+            # failed. Any other error comes out as it is.
+            await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
         finally:
             try:
                 await self._tcp.__aexit__(kind, error, trace)
