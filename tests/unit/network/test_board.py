@@ -5,6 +5,7 @@ import json
 from tests.support.node_faults import payment
 
 from drystone.consensus.chains import REGTEST
+from drystone.core.time import Time
 from drystone.mining.accounts import account
 from drystone.network.board import Board, LinkState
 from drystone.network.helm import (
@@ -16,7 +17,7 @@ from drystone.network.helm import (
     tree_lines,
 )
 from drystone.network.virtual import VirtualNetwork
-from drystone.node.events import Overheard, PeerLeft
+from drystone.node.events import News, Overheard, PeerLeft
 
 
 def board_of(network: VirtualNetwork) -> Board:
@@ -29,7 +30,11 @@ def board_of(network: VirtualNetwork) -> Board:
         is_cut=network.is_cut,
         connections=network.connections,
     )
-    network.watch = board.observe
+
+    def watch(name: str, news: News, now: Time) -> None:
+        board.observe(name, news, now)
+
+    network.watch = watch
     for name in network.nodes:
         board.joined(name)
     return board
@@ -52,7 +57,7 @@ def test_a_block_is_its_miners_and_one_event_for_all_nodes() -> None:
     assert line.startswith("n1 ") and "block 1 " in line and line.endswith(" of n1")
     assert set(board.events[0].names) == {"n0", "n1", "n2"}
     assert [board.row(name).mined for name in network.nodes] == [0, 1, 0]
-    assert board.agreed and board.best.height == 1 and board.stale == 0
+    assert (board.agreed, board.best.height, board.stale) == (True, 1, 0)
 
 
 def test_a_fork_has_two_lanes_with_those_who_hold_them_until_one_gives_way() -> None:
@@ -61,7 +66,7 @@ def test_a_fork_has_two_lanes_with_those_who_hold_them_until_one_gives_way() -> 
     network.mine("n0", 1)
     network.mine("n1", 2)
     network.wait_until_synced(["n1", "n2"])
-    assert not board.agreed
+    assert (board.agreed, board.stale) == (False, 1)
     assert tree_lines(board, 5) == [" 0", " ·  1  1   n1 n2", " ╰─ 0      n0"]
     states = {(link.one, link.other): link.state for link in board.links()}
     assert states == {
@@ -71,7 +76,7 @@ def test_a_fork_has_two_lanes_with_those_who_hold_them_until_one_gives_way() -> 
     }
     network.heal()
     network.wait_until_synced()
-    assert board.agreed and board.stale == 1
+    assert (board.agreed, board.stale) == (True, 1)
     assert tree_lines(board, 5)[1].endswith("  n0 n1 n2")
     assert [board.row(name).reorgs for name in network.nodes] == [1, 0, 0]
     assert board.tallies["n0"].deepest == 1
