@@ -187,7 +187,7 @@ class Session:
             self.board,
             self._helm,
             title=self._title,
-            banner=account_lines(self.board, self._accounts),
+            banner=lambda: account_lines(self.board, self._accounts),
             quit_=lambda: signal.raise_signal(signal.SIGINT),
         )
 

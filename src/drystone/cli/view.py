@@ -1,7 +1,7 @@
 """The live view of a network of full nodes in a terminal."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 from rich.console import Console, Group, RenderableType
@@ -22,6 +22,8 @@ EVENT_LINES: Final = 10
 TREE_LANES: Final = 5  # branches shown, the best one included
 _FRAME_LINES: Final = 8  # borders, headings, gaps, the line on difficulty, the shell's prompt
 _WIDE_COLUMNS: Final = 90  # a terminal that has less is spared some columns of the table
+_TREE_LINES: Final = 4  # the least for tree and events
+_BELOW: Final = 12  # what they had better have
 _CELL: Final = 3  # characters for each height
 _HOLDERS: Final = 20  # characters, beside the tree
 _NAMED: Final = 4  # nodes beside an event; more are counted
@@ -46,7 +48,9 @@ _SPARED: Final = frozenset({"listens at", "reorgs"})
 class Screen:
     """What is drawn, besides the board: title, banner, and where the user is."""
 
-    def __init__(self, board: Board, pilot: Pilot, *, title: str, banner: list[str]) -> None:
+    def __init__(
+        self, board: Board, pilot: Pilot, *, title: str, banner: Callable[[], list[str]]
+    ) -> None:
         self.board = board
         self.pilot = pilot
         self.title = title
@@ -80,13 +84,14 @@ def render(screen: Screen, *, columns: int = 100, lines: int = 40) -> Renderable
     board, pilot = screen.board, screen.pilot
     styles = _Styles(board)
     room = lines - _FRAME_LINES
-    nodes = _shown_nodes(board, pilot, room - 3)
+    nodes = _shown_nodes(board, pilot, min(room - _TREE_LINES, max(room // 2, room - _BELOW)))
     room -= len(nodes) + (len(nodes) < len(board.nodes))
     tree = list(_tree(board, styles, columns=columns - 4, most=max(1, min(TREE_LANES, room - 3))))
     room -= len(tree)
     races = [_race(board, race) for race in board.races] if room > len(board.races) + 3 else []
     room -= len(races)
-    banner = screen.banner if room > len(screen.banner) + 4 else []
+    banner = screen.banner()
+    banner = banner if room > len(banner) + 4 else []
     room -= len(banner) + bool(banner)
     below = _help() if pilot.shows_help else list(_events(board, styles))
     parts: list[RenderableType] = [
@@ -156,7 +161,7 @@ def _table(
         justify: Literal["left", "right"] = "left" if side == "left" else "right"
         style = "bold" if heading == "node" else None
         table.add_column(heading, justify=justify, style=style, no_wrap=True)
-    chosen = list(board.nodes)[min(pilot.chosen, len(board.nodes) - 1)]
+    chosen = list(board.nodes)[min(pilot.chosen, len(board.nodes) - 1)] if board.nodes else None
     for name in names:
         cells = _cells(board.row(name), styles, is_chosen=name == chosen)
         table.add_row(*(cells[index] for index, *_ in shown))

@@ -14,7 +14,12 @@ from drystone.network.helm import Helm
 
 
 async def watch(
-    board: Board, helm: Helm, *, title: str, banner: list[str], quit_: Callable[[], None]
+    board: Board,
+    helm: Helm,
+    *,
+    title: str,
+    banner: Callable[[], list[str]],
+    quit_: Callable[[], None],
 ) -> None:
     """Show the board and do what keys say, until cancelled. quit_: what `q` does."""
     pilot = Pilot()

@@ -189,6 +189,58 @@ class Helm:
         self._board.is_paused = False
         return Done("all miners go on", {})
 
+    # ------------------------------------------------------------------ payments
+
+    async def _accounts(self) -> Done:
+        lines, accounts = [], {}
+        for name in self._accounts_shown:
+            balance = await self._do(self._network.balance, name)
+            address = address_of(name, self._board.params)
+            lines.append(account_line(name, address, balance))
+            accounts[name] = {"address": address, **_in_sat(balance)}
+        return Done("\n".join([*lines, WARNING]), {"accounts": accounts})
+
+    async def _send(
+        self,
+        *,
+        from_: str,
+        to: str,
+        amount: int,
+        via: str | None,
+        coins: list[str] | None,
+        fee_rate: float | None,
+    ) -> Done:
+        payment = await self._do(
+            self._network.send, from_, to, amount, via=via, coins=coins, fee_rate=fee_rate
+        )
+        said = f"{from_} pays {shown_bitcoins(amount)} to {to}: {shown(payment.txid)}"
+        return Done(said, {"txid": display(payment.txid), "amount_sat": amount})
+
+    async def _double_spend(
+        self,
+        *,
+        from_: str,
+        to: str,
+        instead: str,
+        amount: int,
+        via: list[str] | None,
+        coins: list[str] | None,
+        fee_rate: float | None,
+    ) -> Done:
+        race = await self._do(
+            self._network.double_spend,
+            *(from_, to, instead, amount),
+            via=via,
+            coins=coins,
+            fee_rate=fee_rate,
+        )
+        txids = [race.first.txid, race.second.txid]
+        self._board.follow_race(dict(zip(txids, (to, instead), strict=True)))
+        one, other = race.via
+        both = f"to {to} through {one} and to {instead} through {other}"
+        said = f"{from_} pays the same {shown_bitcoins(amount)} {both}"
+        return Done(said, {"txids": list(map(display, txids)), "via": list(race.via)})
+
     # ------------------------------------------------------------------ time, coming and going
 
     async def _time(self, unix: int) -> Done:
