@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO, cast
 
@@ -17,8 +17,6 @@ from drystone.cli.show import (
     Lines,
     OnBoard,
     Show,
-    account_addresses,
-    account_lines,
     summary,
 )
 from drystone.core.errors import UserError
@@ -28,7 +26,9 @@ from drystone.drivers.ready import Ready, ready_file
 from drystone.network.board import Board
 from drystone.network.helm import Helm, difficulty_line
 from drystone.network.live import AsyncNetwork, Watch
+from drystone.network.payments import Event, Settled
 from drystone.node.events import News
+from drystone.wallet.keys import keys_of
 
 Make = Callable[[Watch, Callable[[str], None]], AsyncNetwork]
 """Makes a network that tells news, and trouble, to whom it is given."""
@@ -118,7 +118,8 @@ class Session:
         self._advice = advice
         self.board = board_of(self._network)
         self._show = kind.show(self.board)
-        self._helm = Helm(self._network, self.board, tell=self._show.order)
+        self._helm = Helm(self._network, self.board, accounts=self._accounts, tell=self._show.order)
+        self._network.payments.tell = self._paid
         self._summary: list[str] = []
         self._described: Mapping[str, object] = {}
 
@@ -165,7 +166,7 @@ class Session:
             lines = [
                 f"listening: {', '.join(listed[:_LISTED])}{more}",
                 difficulty_line(self.board),
-                *account_lines(self.board, self._accounts),
+                *self._account_lines(),
                 *lines,
             ]
         meeting = hosted.meeting
@@ -173,7 +174,7 @@ class Session:
             "pid": os.getpid(),
             "chain": self.board.params.name,
             "nodes": addresses,
-            "accounts": account_addresses(self.board, self._accounts),
+            "accounts": {name: keys_of(name).address(self.board.params) for name in self._accounts},
             "ready": None if meeting is None else str(meeting.ready),
             "control": None if meeting is None else str(meeting.control),
         }
@@ -187,9 +188,25 @@ class Session:
             self.board,
             self._helm,
             title=self._title,
-            banner=lambda: account_lines(self.board, self._accounts),
+            banner=self._account_lines,
             quit_=lambda: signal.raise_signal(signal.SIGINT),
         )
+
+    def _account_lines(self) -> list[str]:
+        """Accounts and what they have; nothing while no node runs that would know."""
+        if not self._accounts:
+            return []
+        with suppress(UserError):
+            return self._network.account_lines(self._accounts)
+        return []
+
+    def _paid(self, event: Event) -> None:
+        """A double spend is decided; the helm has told the rest."""
+        if isinstance(event, Settled):
+            self.board.say(event.line)
+            won = None if event.payment is None else event.payment.to
+            fields = {"verb": "settled", "node": event.name, "winner": won, "height": event.height}
+            self._show.order(event.line, fields)
 
     def _news(self, name: str, news: News, now: Time) -> None:
         self._show.news(name, news, now)

@@ -1,13 +1,11 @@
 """What a running network of full nodes prints: lines for people, or JSON for programs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from drystone.cli.run import say
 from drystone.core.time import Time
-from drystone.crypto.address import address_from_script
-from drystone.mining.accounts import account
 from drystone.network.board import Board
 from drystone.network.helm import agreement, row_line
 from drystone.network.news import Told, shown
@@ -107,24 +105,6 @@ class Json:
     def _say(self, event: str, now: Time, fields: Mapping[str, Any]) -> None:
         after_s = round(self.board.seconds(now), 3)
         say(json.dumps({"event": event, "after_s": after_s, "time": now.unix_s, **fields}))
-
-
-def account_addresses(board: Board, names: Sequence[str]) -> dict[str, str]:
-    """Whom to pay, by name."""
-    prefixes = board.params.address
-    found = {name: address_from_script(account(name).script_pubkey, prefixes) for name in names}
-    return {name: address for name, address in found.items() if address is not None}
-
-
-def account_lines(board: Board, names: Sequence[str]) -> list[str]:
-    """The accounts' addresses, and why they are for play alone."""
-    width = max(map(len, names), default=0)
-    lines = [
-        f"{name:{width}}  {address}" for name, address in account_addresses(board, names).items()
-    ]
-    if lines:
-        lines.append("everybody knows these accounts' keys: never pay them anything of worth")
-    return lines
 
 
 def summary(board: Board, seconds: float) -> list[str]:

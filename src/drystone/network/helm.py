@@ -2,17 +2,20 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from drystone.chain.tree import BlockNode
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
+from drystone.mining.accounts import FUNDED
+from drystone.network.amounts import shown_bitcoins
 from drystone.network.board import Board, Row
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.network.news import Fields, shown
 from drystone.network.steering import Request, request_from_fields
 from drystone.primitives.hashes import display
+from drystone.wallet.keys import keys_of
 
 MOST_HEIGHTS: Final = 200
 MOST_LANES: Final = 50
@@ -30,7 +33,8 @@ class Done(NamedTuple):
 class Helm:
     """Steers one network. Orders are carried out one at a time; looks need not wait for them.
 
-    board: is told of each order. tell: is given its line and fields, for whoever prints.
+    board: is told of each order. accounts: those that are shown. tell: is given each order's line
+    and fields, for whoever prints.
     """
 
     def __init__(
@@ -38,10 +42,12 @@ class Helm:
         network: Any,
         board: Board,
         *,
+        accounts: Sequence[str] = FUNDED,
         tell: Callable[[str, Fields], None] = lambda _line, _fields: None,
     ) -> None:
         self._network = network
         self._board = board
+        self._names = accounts
         self._tell = tell
         self._turn = asyncio.Lock()
 
@@ -191,14 +197,18 @@ class Helm:
 
     # ------------------------------------------------------------------ payments
 
-    async def _accounts(self) -> Done:
-        lines, accounts = [], {}
-        for name in self._accounts_shown:
-            balance = await self._do(self._network.balance, name)
-            address = address_of(name, self._board.params)
-            lines.append(account_line(name, address, balance))
-            accounts[name] = {"address": address, **_in_sat(balance)}
-        return Done("\n".join([*lines, WARNING]), {"accounts": accounts})
+    async def _accounts(self, names: list[str] | None) -> Done:
+        names = names or list(self._names)
+        described = {
+            name: {
+                "address": keys_of(name).address(self._board.params),
+                **{f"{key}_sat": value for key, value in balance._asdict().items()},
+            }
+            for name in names
+            for balance in [self._network.balance(name)]
+        }
+        said = "\n".join(self._network.account_lines(names))
+        return Done(said, {"accounts": described})
 
     async def _send(
         self,

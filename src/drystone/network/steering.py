@@ -16,7 +16,8 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from drystone.core.errors import UserError
-from drystone.primitives.amount import COIN, MAX_MONEY
+from drystone.network.amounts import satoshis
+from drystone.primitives.amount import MAX_MONEY
 
 MAX_TEXT: Final = 200  # characters
 MAX_ITEMS: Final = 10_000
@@ -95,7 +96,17 @@ VERBS: Final = (
         examples=("tree", "tree --heights 50"),
         is_look=True,
     ),
-    Verb("accounts", "Show alice, bob and carol: addresses and what they have.", is_look=True),
+    Verb(
+        "accounts",
+        "Show alice, bob and carol, or others: addresses and what they have.",
+        (
+            Parameter(
+                "names", Kind.NAMES, "Accounts; a node's rewards go to its name.", is_word=True
+            ),
+        ),
+        examples=("accounts", "accounts alice n0"),
+        is_look=True,
+    ),
     Verb(
         "wait",
         "Wait until all nodes are on one tip, or have reached a height.",
@@ -322,13 +333,7 @@ def _quantity(text: str) -> float:
 
 def satoshis_from_text(text: str) -> int:
     """An amount as people write it: 1.5 is in bitcoins, 2000sat in satoshis. Raises UserError."""
-    found = re.fullmatch(r"(\d{1,8})(?:\.(\d{1,8}))?(?: ?BTC)?", text, re.ASCII)
-    if found is not None:
-        value = int(found[1]) * COIN + int((found[2] or "").ljust(8, "0"))
-    elif found := re.fullmatch(r"(\d{1,16}) ?sat", text, re.ASCII):
-        value = int(found[1])
-    else:
-        raise UserError(f"{text!r} is no amount: 1.5 is in bitcoins, 2000sat in satoshis")
+    value = satoshis(text)
     if not 0 < value <= MAX_MONEY:
         raise UserError(f"{text!r} is no amount that could be paid")
     return value
