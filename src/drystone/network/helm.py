@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +14,7 @@ from drystone.network.amounts import shown_bitcoins
 from drystone.network.board import Board, Row
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.network.news import Fields, shown
+from drystone.network.plan import A_NAME, NAME_PATTERN
 from drystone.network.steering import Request, request_from_fields
 from drystone.primitives.hashes import display
 from drystone.wallet.keys import keys_of
@@ -155,6 +157,8 @@ class Helm:
         bandwidth: int | None,
         loss: float,
     ) -> Done:
+        for name in (one, other):
+            self._network[name]  # raises if there is none
         settings = LinkSettings.in_ms(latency, jitter, bandwidth, float(loss))
         await self._do(self._network.set_link, one, other, settings)
         bounds = f", {bandwidth:,} bytes/s" if bandwidth is not None else ""
@@ -271,6 +275,8 @@ class Helm:
         return Done(f"{node} has restarted at block {height}", {"node": node, "height": height})
 
     async def _add(self, node: str | None, rate: int) -> Done:
+        if node is not None and not re.fullmatch(NAME_PATTERN, node):
+            raise UserError(f"{node!r} can't name a node: take {A_NAME}")
         added = await self._do(self._network.add_node, node, hashes_per_s=rate)
         self._board.joined(added.name)
         said = f"{added.name} listens at {added.address}: `connect {added.name} NODE` joins it"

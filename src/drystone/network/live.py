@@ -137,6 +137,10 @@ class AsyncNetwork:
             # It is to learn of a cancellation, which it may have asked for itself because a node
             # failed. Any other error comes out as it is.
             await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
+        except BaseException as failure:
+            # What a node died of is what comes out, not the cancellation that came of it.
+            kind, error, trace = type(failure), failure, failure.__traceback__
+            raise
         finally:
             try:
                 await self._tcp.__aexit__(kind, error, trace)
@@ -201,8 +205,8 @@ class AsyncNetwork:
 
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
+        self._dial(one, other)  # raises if there is no such node
         self._connections[one, other] = None
-        self._dial(one, other)
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""
