@@ -28,6 +28,7 @@ from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.core.time import Time
 from drystone.drivers.clock import SettableClock, system_clock
+from drystone.drivers.mining_thread import MiningThread
 from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
 from drystone.drivers.tcp import TcpNetwork
 from drystone.drivers.verifier import SignatureQueue
@@ -106,7 +107,8 @@ class AsyncNetwork:
         self._settings = settings or default_settings(self.params)
         self._trouble = trouble
         self._tcp = TcpNetwork(plan.link if plan else link, seed=self._seed, trouble=trouble)
-        self._signatures = SignatureQueue()
+        self._mining = MiningThread()
+        self._signatures = SignatureQueue()  # its threads begin once there is something to check
         self._tasks = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
@@ -146,6 +148,7 @@ class AsyncNetwork:
                 await self._tcp.__aexit__(kind, error, trace)
             finally:
                 self._signatures.close()
+                self._mining.close()
 
     async def _begin(self, plan: Plan) -> None:
         """Start all nodes, and wait until they have shaken hands."""
@@ -193,6 +196,7 @@ class AsyncNetwork:
             told=partial(self._news, name),
             failed=partial(self._failed, name),
             clock=self.clock,
+            mining=self._mining,
         )
         node.set_hashrate(hashes_per_s)
         node.pause_mining(is_paused=self._is_paused)

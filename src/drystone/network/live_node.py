@@ -1,4 +1,4 @@
-"""One full node for real: the core on a clock, over TCP, with a miner in a thread of its own."""
+"""One full node for real: the core on a clock, over TCP."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.time import Clock
 from drystone.drivers.host import LiveHost
-from drystone.drivers.miner import Miner
+from drystone.drivers.mining_thread import MiningThread, SharedMiner
 from drystone.drivers.sockets import SocketAddress
 from drystone.drivers.tcp import TcpNetwork, TcpStreams
 from drystone.kernel import Cancel
@@ -21,6 +21,7 @@ from drystone.mempool.chainview import ChainView
 from drystone.mempool.pool import Mempool
 from drystone.mining.budget import Budget
 from drystone.mining.search import block_from_found, job_from_template, solve
+from drystone.mining.template import Template
 from drystone.network.homes import Home
 from drystone.node.events import (
     Action,
@@ -79,6 +80,7 @@ class LiveNode:
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
         clock: Clock,
+        mining: MiningThread,
     ) -> None:
         self.name = name
         self.address = listen
@@ -99,8 +101,10 @@ class LiveNode:
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._asked = 0
         self._offer: Offer | None = None
+        self._is_offer_new = False
         self._offered = asyncio.Event()
-        self._miner: Miner | None = None
+        self._mining = mining
+        self._miner: SharedMiner | None = None
         self._is_paused = False
         self._is_killed = False
 
@@ -154,7 +158,7 @@ class LiveNode:
                 answer.set_exception(UserError(f"{self.name} has stopped"))
         self._offer = None
         if self._miner is not None:
-            self._miner.close()
+            self._miner.cancel()
             self._miner = None
         if self._is_killed:
             self._streams.crash()
@@ -217,7 +221,7 @@ class LiveNode:
         return block
 
     def set_hashrate(self, hashes_per_s: int) -> None:
-        """How many hashes a second its miner does from now on, in a thread of its own."""
+        """How many hashes a second its miner does from now on."""
         self.hashes_per_s = hashes_per_s
         if self.is_up:
             self._order_mining()
@@ -232,7 +236,7 @@ class LiveNode:
         rate = 0 if self._is_paused else self.hashes_per_s
         if self._miner is None and rate:
             dice = self._streams_of_chance(self._starts, "budget")
-            self._miner = Miner(Budget(rate, dice))
+            self._miner = self._mining.miner(Budget(rate, dice))
         elif self._miner is not None:
             self._miner.set_hashrate(rate)
         self.command(Mining(self.script_pubkey if rate else None))
@@ -241,17 +245,20 @@ class LiveNode:
 
     async def _search(self) -> None:
         """Search what is on offer, and something newer as soon as there is."""
-        extranonce = 0
+        template: Template | None = None
         while True:
             self._offered.clear()
             offer, miner = self._offer, self._miner
             if offer is None or miner is None:
                 await self._offered.wait()
                 continue
-            template = offer.template(self._clock().unix_s)
-            future = asyncio.wrap_future(
-                miner.start(job_from_template(template, extranonce, ranges=1))
-            )
+            now_s = self._clock().unix_s
+            if template is None or self._is_offer_new:
+                self._is_offer_new = False
+                template = offer.template(now_s)
+            else:
+                template = template.at(max(now_s, template.min_time))
+            future = asyncio.wrap_future(miner.start(job_from_template(template, ranges=1)))
             offered = asyncio.ensure_future(self._offered.wait())
             try:
                 await asyncio.wait(
@@ -260,13 +267,12 @@ class LiveNode:
                 if future.done() and not future.cancelled():
                     found = future.result()
                     if found is not None and not offered.done():
-                        self._host.put(Found(block_from_found(template, found, extranonce)))
+                        self._host.put(Found(block_from_found(template, found)))
                         # The next offer comes with the new tip; without one, it was refused.
                         await asyncio.wait((offered,), timeout=REFRESH_S)
             finally:
                 future.cancel()
                 offered.cancel()
-            extranonce += 1
 
     # ------------------------------------------------------------------ what the core wants
 
@@ -283,6 +289,7 @@ class LiveNode:
             self._streams.dial(SocketAddress(action.address.host, action.address.port))
         elif isinstance(action, Mine):
             self._offer = action.offer
+            self._is_offer_new = True
             self._offered.set()
         else:
             answer = self._replies.get(action.id)
