@@ -159,6 +159,9 @@ class Board:
         """A node is there from now on; what its chain ends with is taken note of."""
         self.tallies.setdefault(name, Tally())
         self._miners[account(name).script_pubkey] = name
+        for conn in self.nodes[name].node.peers.values():
+            if conn.is_ready:
+                self._peer_names[name, conn.id] = self.peer_name(conn)
         chain = self.nodes[name].node.chain
         if not self._base:
             self._base = chain.height
@@ -305,14 +308,16 @@ class Board:
         return self.peer_name(conn)
 
     def peer_name(self, conn: Connection) -> str:
-        """A peer in words."""
+        """A peer in words: the node whose address it has, or what it calls itself."""
         address = str(conn.peer.address)
-        if conn.peer.kind.is_inbound:
-            agent = conn.peer.version.subver[:60]
-            says = _COMMENT.fullmatch(agent)
-            return f"{says[1] if says else agent or 'somebody'} at {address}"
-        named = (name for name, node in self.nodes.items() if str(node.address) == address)
-        return next(named, address)
+        for name, node in self.nodes.items():
+            if str(node.address) == address:
+                return name
+        if not conn.peer.kind.is_inbound:
+            return address
+        agent = conn.peer.version.subver[:60]
+        says = _COMMENT.fullmatch(agent)
+        return f"{says[1] if says else agent or 'somebody'} at {address}"
 
     # ------------------------------------------------------------------ looking
 
