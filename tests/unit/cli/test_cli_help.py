@@ -20,6 +20,7 @@ COMMANDS = [
     ("node",),
     ("net",),
     *(("net", verb.name) for verb in VERBS),
+    ("sim",),
     ("classic",),
     ("classic", "node"),
     ("classic", "hello"),
