@@ -35,3 +35,12 @@ def wait_for_event(process: Drystone, kind: str, count: int = 1) -> dict[str, An
     """Wait for the n-th event of a kind."""
     wait_until(lambda: len(events(process, kind)) >= count, process, why=f"{count} {kind}")
     return events(process, kind)[count - 1]
+
+
+def wait_for_height(process: Drystone, height: int) -> None:
+    """Wait until a node's chain is that high."""
+    wait_until(
+        lambda: any(one["height"] >= height for one in events(process, "tip")),
+        process,
+        why=f"block {height}",
+    )

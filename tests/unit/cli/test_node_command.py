@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.cli import run_main
 from tests.support.processes import LOOPBACK, Drystone, wait_until
-from tests.support.steering import events, net, net_json, runtime, wait_for_event
+from tests.support.steering import events, net, net_json, runtime, wait_for_event, wait_for_height
 
 from drystone.drivers.ready import read_ready
 
@@ -82,7 +82,7 @@ def test_any_port_is_published_and_others_connect_to_it(tmp_path: Path) -> None:
             name = f"node-{wait_for_event(second, 'ready')['nodes'].popitem()[1].split(':')[1]}"
             (miner,) = net_json(tmp_path, "--ready", name, "tips")["tips"]
             net(tmp_path, "--ready", name, "mine", miner, 3)
-            assert wait_for_event(first, "tip", 3)["height"] == 3
+            wait_for_height(first, 3)
             assert second.end() == 0
         assert first.end() == 0
 
