@@ -1,6 +1,7 @@
 """The live view of a network of full nodes in a terminal."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -19,6 +20,7 @@ from drystone.primitives.hashes import BlockHash, display
 
 FRAMES_PER_SECOND: Final = 6
 EVENT_LINES: Final = 10
+DRAWING_SHARE: Final = 0.1  # of the time, at most: the nodes need the rest
 TREE_LANES: Final = 5  # branches shown, the best one included
 _FRAME_LINES: Final = 8  # borders, headings, gaps, the line on difficulty, the shell's prompt
 _WIDE_COLUMNS: Final = 90  # a terminal that has less is spared some columns of the table
@@ -69,8 +71,10 @@ async def draw(screen: Screen) -> None:
     with Live(console=console, auto_refresh=False, get_renderable=frame) as live:
         try:
             while True:
+                began = time.monotonic()
                 live.refresh()
-                await asyncio.sleep(1 / FRAMES_PER_SECOND)
+                took_s = time.monotonic() - began
+                await asyncio.sleep(max(1 / FRAMES_PER_SECOND, took_s / DRAWING_SHARE))
         finally:
             screen.pilot.typed = None
             live.refresh()
