@@ -12,6 +12,7 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,9 +36,11 @@ from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
@@ -65,11 +68,12 @@ def _nobody(_line: str) -> None:
 class AsyncNetwork:
     """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped.
 
-    nodes: how many to begin with, n0, n1... hashes_per_s: of all of them together; 0, as by
-    default: blocks are only mined by `mine`. topology: who is connected to whom. datadir: each
-    node keeps its state there, in a folder of its name; None: in memory. seed: of all chance but
-    what the machine adds; None: another each time. watch: is told what nodes announce. trouble: is
-    given a line when a node or a socket can't go on.
+    nodes: how many to begin with, n0, n1... chain: a name such as regtest, or a chain file, in
+    place of params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined
+    by `mine`. topology: who is connected to whom. datadir: each node keeps its state there, in a
+    folder of its name; None: in memory. seed: of all chance but what the machine adds; None:
+    another each time. watch: is told what nodes announce. trouble: is given a line when a node or a
+    socket can't go on.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class AsyncNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = NO_LINK,
@@ -87,6 +92,8 @@ class AsyncNetwork:
         trouble: Callable[[str], None] = _nobody,
         plan: Plan | None = None,
     ) -> None:
+        if chain is not None:
+            params = params_of(chain)
         if plan is None and nodes:
             plan = plan_from_options(
                 nodes,
@@ -487,6 +494,10 @@ class AsyncNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -505,11 +516,13 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
         return [
             (one, other)
-            for one, other in self._connections
-            if self._can_connect(one, other)
-            and not self[one].is_connected_to(self._address_of(other))
+            for one, other in wanted
+            if not self[one].is_connected_to(self._address_of(other))
+            or (other in self.nodes and self[other].inbound < diallers[other])
         ]
 
     def is_cut(self, one: str, other: str) -> bool:

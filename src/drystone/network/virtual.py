@@ -13,6 +13,7 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -37,6 +38,7 @@ from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.failing_store import Died
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
@@ -255,6 +257,11 @@ class VirtualNode:
         """Its chain's last block."""
         return self.node.chain.tip
 
+    @property
+    def inbound(self) -> int:
+        """How many have dialled it and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
+
     def is_connected_to(self, address: NetAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
         return any(
@@ -348,9 +355,10 @@ class VirtualMiner:
 class VirtualNetwork:
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
-    nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
-    are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
-    told what nodes announce. stores: where a node of some name keeps its chain, if not in memory.
+    nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
+    params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
+    `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
+    announce. stores: where a node of some name keeps its chain, if not in memory.
     """
 
     def __init__(
@@ -358,6 +366,7 @@ class VirtualNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         seed: int = 0,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
@@ -367,6 +376,7 @@ class VirtualNetwork:
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
     ) -> None:
+        params = params if chain is None else params_of(chain)
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
@@ -685,6 +695,10 @@ class VirtualNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -703,13 +717,17 @@ class VirtualNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [
+        wanted = [
             (one, other)
             for one, other in self._connections
-            if self[one].is_up
-            and self[other].is_up
-            and not self.is_cut(one, other)
-            and not self[one].is_connected_to(self[other].address)
+            if self[one].is_up and self[other].is_up and not self.is_cut(one, other)
+        ]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self[one].is_connected_to(self[other].address)
+            or self[other].inbound < diallers[other]
         ]
 
     def is_cut(self, one: str, other: str) -> bool:
