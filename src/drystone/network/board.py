@@ -470,4 +470,5 @@ class Board:
 
 
 def _pair(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one <= other else (other, one)
+    """In an order in which n2 goes before n15."""
+    return (one, other) if (len(one), one) <= (len(other), other) else (other, one)
