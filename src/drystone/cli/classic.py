@@ -86,7 +86,7 @@ def classic() -> None:
     """  # noqa: D301  \b is click's sign, a real backspace: don't fill the next paragraph
 
 
-@classic.command()
+@classic.command(context_settings=HELP)
 @_port_argument
 @_listen_option(TUTORIAL_LISTEN_S)
 @_nonces_option
@@ -109,7 +109,7 @@ def node(port: int, listen_s: float, nonces: int) -> None:
     say(f"ended at block {core.chain.height}: {core.chain.tip_hash.hex()}", err=True)
 
 
-@classic.command()
+@classic.command(context_settings=HELP)
 @_port_argument
 @_listen_option(TUTORIAL_LISTEN_S)
 def hello(port: int, listen_s: float) -> None:

@@ -55,7 +55,7 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
             type=_Typed(kind),
             required=parameter.is_required,
             nargs=-1 if is_many else 1,
-            metavar=f"{metavar}..." if is_many else metavar,
+            metavar=_shown(metavar, parameter),
         )
     flag = f"--{parameter.name}"
     if kind is Kind.FLAG:
@@ -69,6 +69,12 @@ def _click_parameter(parameter: Parameter) -> click.Parameter:
         default=parameter.default,
         show_default=parameter.default not in (None, 0),
     )
+
+
+def _shown(metavar: str, parameter: Parameter) -> str:
+    """As usage lines have it."""
+    many = f"{metavar}..." if parameter.kind in _MANY else metavar
+    return many if parameter.is_required else f"[{many}]"
 
 
 def _key(parameter: Parameter) -> str:
@@ -184,9 +190,7 @@ def usage_of(verb: Verb) -> str:
 def _usage_words(verb: Verb) -> Iterator[str]:
     for one in verb.parameters:
         word = one.unit or one.name.upper()
-        if not one.is_word:
-            yield f"[--{one.name}]" if one.kind is Kind.FLAG else f"[--{one.name} {word}]"
-        elif one.is_required:
-            yield f"{word}..." if one.kind in _MANY else word
+        if one.is_word:
+            yield _shown(word, one)
         else:
-            yield f"[{word}]"
+            yield f"[--{one.name}]" if one.kind is Kind.FLAG else f"[--{one.name} {word}]"

@@ -49,8 +49,8 @@ LAST_RETRY_NS: Final = 3 * SECOND_NS  # who starts late is found soon
     "--hashrate",
     type=click.IntRange(0),
     metavar="H/S",
-    help="Hashes per second.  [default: a third of 6,554 on local, or what its share is among"
-    " NODE_PORTS; 0 on regtest]",
+    help="Hashes per second.  [default: on local an equal share of 6,554 among NODE_PORTS, on"
+    " regtest 0]",
 )
 @click.option(
     "--datadir",

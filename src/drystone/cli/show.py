@@ -12,6 +12,7 @@ from drystone.network.news import Told, shown
 from drystone.node.events import News
 
 _UNPRINTED: Final = frozenset({"overheard"})  # of interest to programs alone
+_SUMMED_UP: Final = 20  # nodes that have a line at the end
 
 
 class Show(Protocol):
@@ -110,9 +111,11 @@ class Json:
 def summary(board: Board, seconds: float) -> list[str]:
     """What is left to say when a network has ended."""
     best = board.best
+    more = len(board.nodes) - _SUMMED_UP
     stale = f"{board.stale} stale block{'s' * (board.stale != 1)}"
     at = f"block {best.height} ({shown(best.hash)})"
     return [
         f"ended after {seconds:.0f} s at {at}: {agreement(board)}{stale}",
-        *(f"  {row_line(board.row(name))}" for name in board.nodes),
+        *(f"  {row_line(board.row(name))}" for name in list(board.nodes)[:_SUMMED_UP]),
+        *([f"  and {more} more nodes"] if more > 0 else []),
     ]

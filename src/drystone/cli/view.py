@@ -1,6 +1,7 @@
 """The live view of a network of full nodes in a terminal."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -13,12 +14,21 @@ from rich.text import Text
 
 from drystone.cli.pilot import HINT, KEYS, Pilot
 from drystone.network.board import Board, Link, LinkState, Race, Row
-from drystone.network.helm import agreement, difficulty_line, label_of, labels_of, ruler
+from drystone.network.helm import (
+    MOST_LINKS,
+    agreement,
+    difficulty_line,
+    label_of,
+    labels_of,
+    link_counts,
+    ruler,
+)
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.primitives.hashes import BlockHash, display
 
 FRAMES_PER_SECOND: Final = 6
 EVENT_LINES: Final = 10
+DRAWING_SHARE: Final = 0.1  # of the time, at most: the nodes need the rest
 TREE_LANES: Final = 5  # branches shown, the best one included
 _FRAME_LINES: Final = 8  # borders, headings, gaps, the line on difficulty, the shell's prompt
 _WIDE_COLUMNS: Final = 90  # a terminal that has less is spared some columns of the table
@@ -27,7 +37,6 @@ _BELOW: Final = 12  # what they had better have
 _CELL: Final = 3  # characters for each height
 _HOLDERS: Final = 20  # characters, beside the tree
 _NAMED: Final = 4  # nodes beside an event; more are counted
-_LINKS: Final = 40  # more are counted, not listed
 
 _COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
 _HEADINGS: Final = (
@@ -69,8 +78,10 @@ async def draw(screen: Screen) -> None:
     with Live(console=console, auto_refresh=False, get_renderable=frame) as live:
         try:
             while True:
+                began = time.monotonic()
                 live.refresh()
-                await asyncio.sleep(1 / FRAMES_PER_SECOND)
+                took_s = time.monotonic() - began
+                await asyncio.sleep(max(1 / FRAMES_PER_SECOND, took_s / DRAWING_SHARE))
         finally:
             screen.pilot.typed = None
             live.refresh()
@@ -192,10 +203,8 @@ def _links(links: list[Link]) -> RenderableType:
     line = Text("links  ", style="bold", no_wrap=True, overflow="ellipsis")
     if not links:
         return line.append("none", style="dim not bold")
-    if len(links) > _LINKS:
-        counts = {state: sum(link.state is state for link in links) for state in LinkState}
-        told = ", ".join(f"{count} {state.value}" for state, count in counts.items() if count)
-        return line.append(told, style="default not bold")
+    if len(links) > MOST_LINKS:
+        return line.append(link_counts(links), style="default not bold")
     for link in links:
         line.append(f"{link.one} ", style="default not bold")
         line.append(*_BETWEEN[link.state])

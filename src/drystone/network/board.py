@@ -148,6 +148,7 @@ class Board:
         self._is_up = is_up
         self._is_cut = is_cut
         self._connections = connections
+        self._by_address: dict[str, str] = {}
         self._peer_names: dict[tuple[str, int], str] = {}
         self._miners: dict[bytes, str] = {}  # by script
         self._base = 0  # blocks up to here were there before anybody mined
@@ -283,7 +284,7 @@ class Board:
 
     def links(self) -> list[Link]:
         """All pairs that are or should be connected. Who isn't one of the nodes has its address."""
-        names = {str(node.address): name for name, node in self.nodes.items()}
+        names = self._names
         up = {
             _pair(name, names.get(address, address)): None
             for name in self.nodes
@@ -300,6 +301,13 @@ class Board:
             return LinkState.CUT
         return LinkState.UP if pair in up else LinkState.DOWN
 
+    @property
+    def _names(self) -> Mapping[str, str]:
+        """Of nodes, by address. A node that comes back has the same."""
+        if len(self._by_address) != len(self.nodes):
+            self._by_address = {str(node.address): name for name, node in self.nodes.items()}
+        return self._by_address
+
     def _name_of_peer(self, name: str, peer: int) -> str:
         """Its name if it is one of ours that was dialled, or what it calls itself."""
         conn = self.nodes[name].node.peers.get(peer)
@@ -310,9 +318,8 @@ class Board:
     def peer_name(self, conn: Connection) -> str:
         """A peer in words: the node whose address it has, or what it calls itself."""
         address = str(conn.peer.address)
-        for name, node in self.nodes.items():
-            if str(node.address) == address:
-                return name
+        if address in self._names:
+            return self._names[address]
         if not conn.peer.kind.is_inbound:
             return address
         agent = conn.peer.version.subver[:60]
@@ -463,4 +470,5 @@ class Board:
 
 
 def _pair(one: str, other: str) -> tuple[str, str]:
-    return (one, other) if one <= other else (other, one)
+    """In an order in which n2 goes before n15."""
+    return (one, other) if (len(one), one) <= (len(other), other) else (other, one)

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,7 @@ from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.mining.accounts import FUNDED
 from drystone.network.amounts import shown_bitcoins
-from drystone.network.board import Board, Row
+from drystone.network.board import Board, Link, LinkState, Row
 from drystone.network.lanes import Cell, Mark, grid_of
 from drystone.network.news import Fields, shown
 from drystone.network.plan import A_NAME, NAME_PATTERN
@@ -21,6 +22,7 @@ from drystone.wallet.keys import keys_of
 
 MOST_HEIGHTS: Final = 200
 MOST_LANES: Final = 50
+MOST_LINKS: Final = 40  # more are counted, not listed
 MOST_BLOCKS: Final = 10_000  # to be mined, or given up, at once
 MOST_LIMIT_S: Final = 86_400.0
 
@@ -363,8 +365,17 @@ def links_line(board: Board) -> str:
         (node,) = board.nodes.values()
         peers = [board.peer_name(conn) for conn in node.node.peers.values() if conn.is_ready]
         return f"peers {', '.join(peers) or 'none'}"
-    links = [f"{link.one}-{link.other} {link.state.value}" for link in board.links()]
-    return f"links {', '.join(links)}" if links else "no links between these nodes"
+    links = board.links()
+    if len(links) > MOST_LINKS:
+        return f"links {link_counts(links)}"
+    listed = [f"{link.one}-{link.other} {link.state.value}" for link in links]
+    return f"links {', '.join(listed) or 'none'}"
+
+
+def link_counts(links: list[Link]) -> str:
+    """How many are up, cut, down."""
+    counts = Counter(link.state for link in links)
+    return ", ".join(f"{counts[state]} {state.value}" for state in LinkState if counts[state])
 
 
 def tree_lines(board: Board, heights: int) -> list[str]:

@@ -7,9 +7,12 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+from tests.support.cli import run_main
 from tests.support.processes import Drystone, command, environment, wait_until
 from tests.support.steering import events, net, net_json, runtime, wait_for_event
 from tests.support.terminal import Terminal
@@ -71,7 +74,7 @@ def test_ctrl_c_ends_the_view_with_a_summary_and_impatience_costs_nothing(tmp_pa
         assert terminal.wait() == 0
         assert "ended after" in terminal.text and "^C" not in terminal.raw
         assert terminal.text.count("hashes/s mined reorgs") == 1  # the last frame stays, once
-    assert not list((tmp_path / "drystone").iterdir())
+    assert not list(tmp_path.glob("drystone/*"))
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (8, 3)])
@@ -251,4 +254,33 @@ def test_a_reader_that_leaves_ends_it_quietly(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
-    assert not list((tmp_path / "drystone").iterdir())
+    assert not list(tmp_path.glob("drystone/*"))
+
+
+def test_a_data_directory_in_use_is_told(tmp_path: Path) -> None:
+    arguments = (*BY_HAND, "--nodes", 1, "--datadir", str(tmp_path / "kept"))
+    with up(tmp_path, *arguments, "--json") as process:
+        wait_for_event(process, "ready")
+        with up(tmp_path, *arguments) as second:
+            assert second.wait() == 2
+            assert len(second.err) == 2 and str(tmp_path / "kept") in second.err[1]
+        assert process.end() == 0
+
+
+def announce_only(work: Coroutine[None, None, None], *, announce: Callable[[], None]) -> None:
+    announce()
+    work.close()
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("node",)])
+@pytest.mark.parametrize("native", [True, False])
+def test_mining_without_a_compiler_is_said_once_with_the_way_out(
+    tmp_path: Path, arguments: tuple[str, ...], *, native: bool
+) -> None:
+    with (
+        patch("drystone.cli.run.native_available", lambda: native),
+        patch("drystone.cli.hosting.run_until_interrupted", announce_only),
+    ):
+        outcome = run_main(*arguments, cwd=tmp_path, **runtime(tmp_path))
+    assert outcome.status == 0
+    assert outcome.err.count("install a C compiler") == (not native)

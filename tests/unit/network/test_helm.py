@@ -126,7 +126,7 @@ def test_a_node_is_added_connected_and_disconnected() -> None:
         assert (await say("add dave")).result["node"] == "dave"
         await say("connect dave n0")
         await say("wait dave --height 2")
-        assert ("dave", "n0") in {(link.one, link.other) for link in board.links()}
+        assert ("n0", "dave") in {(link.one, link.other) for link in board.links()}
         await say("disconnect dave n0")
         await network.wait_until(lambda: board.row("dave").peers == 0)
         for name in ("n0", "da/ve", "x" * 40):
