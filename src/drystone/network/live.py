@@ -36,6 +36,7 @@ from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.payments import DoubleSpend, Payments
@@ -67,11 +68,12 @@ def _nobody(_line: str) -> None:
 class AsyncNetwork:
     """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped.
 
-    nodes: how many to begin with, n0, n1... hashes_per_s: of all of them together; 0, as by
-    default: blocks are only mined by `mine`. topology: who is connected to whom. datadir: each
-    node keeps its state there, in a folder of its name; None: in memory. seed: of all chance but
-    what the machine adds; None: another each time. watch: is told what nodes announce. trouble: is
-    given a line when a node or a socket can't go on.
+    nodes: how many to begin with, n0, n1... chain: a name such as regtest, or a chain file, in
+    place of params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined
+    by `mine`. topology: who is connected to whom. datadir: each node keeps its state there, in a
+    folder of its name; None: in memory. seed: of all chance but what the machine adds; None:
+    another each time. watch: is told what nodes announce. trouble: is given a line when a node or a
+    socket can't go on.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class AsyncNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = NO_LINK,
@@ -89,6 +92,8 @@ class AsyncNetwork:
         trouble: Callable[[str], None] = _nobody,
         plan: Plan | None = None,
     ) -> None:
+        if chain is not None:
+            params = params_of(chain)
         if plan is None and nodes:
             plan = plan_from_options(
                 nodes,

@@ -56,6 +56,7 @@ class LiveNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = NO_LINK,
@@ -70,6 +71,7 @@ class LiveNetwork:
             network = AsyncNetwork(
                 nodes,
                 params=params,
+                chain=chain,
                 hashes_per_s=hashes_per_s,
                 topology=topology,
                 link=link,

@@ -38,6 +38,7 @@ from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.failing_store import Died
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
@@ -354,9 +355,10 @@ class VirtualMiner:
 class VirtualNetwork:
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
-    nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
-    are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
-    told what nodes announce. stores: where a node of some name keeps its chain, if not in memory.
+    nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
+    params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
+    `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
+    announce. stores: where a node of some name keeps its chain, if not in memory.
     """
 
     def __init__(
@@ -364,6 +366,7 @@ class VirtualNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         seed: int = 0,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
@@ -373,6 +376,7 @@ class VirtualNetwork:
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
     ) -> None:
+        params = params if chain is None else params_of(chain)
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
