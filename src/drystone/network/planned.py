@@ -16,10 +16,5 @@ def virtual_network(
         watch=watch,
         keep_trace=keep_trace,
     )
-    for node in plan.nodes:
-        network.add_node(node.name, hashes_per_s=node.hashes_per_s)
-    for link in plan.links:
-        network.set_link(link.one, link.other, link.settings)
-    for one, other in plan.connections:
-        network.connect(one, other)
+    network.build(plan)
     return network

@@ -11,6 +11,7 @@ from drystone.core.streams import Connection
 from drystone.network.plan import LinkPlan, NodePlan, Plan, plan_from_options
 from drystone.network.plan_file import read_plan
 from drystone.network.planned import virtual_network
+from drystone.network.threaded import LiveNetwork
 from drystone.network.virtual import VirtualNetwork
 from drystone.p2p.netaddress import NetAddress
 
@@ -250,6 +251,23 @@ def test_the_network_is_as_planned(tmp_path: Path) -> None:
 def connections(network: VirtualNetwork, name: str) -> list[Connection[NetAddress]]:
     peers = network[name]._streams.connections()
     return [peer for peer in peers if not peer.inbound]
+
+
+@pytest.mark.parametrize("kind", [VirtualNetwork, LiveNetwork])
+def test_a_network_of_either_world_is_made_from_a_file(
+    tmp_path: Path, kind: type[VirtualNetwork] | type[LiveNetwork]
+) -> None:
+    text = 'nodes = 4\ntopology = "star"\nhashes_per_s = 0\nchain = "regtest"'
+    plan = read_plan(written(tmp_path, text))
+    network = kind(plan=plan)
+    try:
+        assert network.params == REGTEST and list(network.nodes) == ["n0", "n1", "n2", "n3"]
+        network.mine("n1", 3)
+        network.wait_until_synced()
+        assert {node.tip.height for node in network} == {3}
+    finally:
+        if isinstance(network, LiveNetwork):
+            network.close()
 
 
 def test_the_same_plan_has_the_same_trace() -> None:
