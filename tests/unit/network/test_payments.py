@@ -1,6 +1,7 @@
 """Payments between accounts, in virtual time and over TCP: the same tests for both."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,8 +164,11 @@ def test_a_node_that_was_killed_knows_accounts_again(network: AnyNetwork) -> Non
     with pytest.raises(UserError, match="n0 does not run: restart it first"):
         network.send("bob", "alice", "1", via="n0")
     network.restart("n0")
+    network.mine("n1", to="bob")
     network.wait_until_synced()
-    assert network.balance("bob", at="n0") == before
+    after = network.balance("bob", at="n0")
+    assert after.confirmed + after.immature == before.total + 50 * COIN
+    assert after == network.balance("bob", at="n1")
 
 
 def test_mistakes_are_told_in_a_line(network: AnyNetwork) -> None:
@@ -263,3 +267,13 @@ def test_a_coin_is_named_by_transaction_and_output() -> None:
     for text in ("", ":", "ab:1", f"{'ab' * 32}", f"{'ab' * 32}:", f"{'ab' * 32}:-1", "é:1"):
         with pytest.raises(UserError, match="names no coin"):
             outpoint_from(text)
+
+
+def test_accounts_of_a_node_that_was_killed_follow_its_new_self(tmp_path: Path) -> None:
+    with LiveNetwork(2, datadir=tmp_path) as network:
+        network.balance("bob", at="n0")
+        network.kill("n0")
+        network.restart("n0")
+        network.mine("n1", 2, to="bob")
+        network.wait_until_synced()
+        assert network.balance("bob", at="n0") == network.balance("bob", at="n1")
