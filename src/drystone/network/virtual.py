@@ -358,7 +358,7 @@ class VirtualNetwork:
     params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
     announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
-    of nodes, chain, rates, topology, link and seed.
+    of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
     """
 
     def __init__(
@@ -376,6 +376,7 @@ class VirtualNetwork:
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
         plan: Plan | None = None,
+        warm_up_s: float = 1,
     ) -> None:
         params = params if chain is None else params_of(chain)
         if plan is None and nodes:
@@ -401,11 +402,10 @@ class VirtualNetwork:
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._is_paused = False
         if plan is not None:
-            self.build(plan)
-            self.run_for(1)  # for handshakes
+            self._build(plan)
+            self.run_for(warm_up_s)
 
-    def build(self, plan: Plan) -> None:
-        """Nodes, links and connections as a plan has them; everybody begins to dial."""
+    def _build(self, plan: Plan) -> None:
         for node in plan.nodes:
             self.add_node(node.name, hashes_per_s=node.hashes_per_s)
         for link in plan.links:

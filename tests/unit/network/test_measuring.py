@@ -18,7 +18,6 @@ from drystone.network.measuring import (
     stale_rate,
 )
 from drystone.network.plan import plan_from_options
-from drystone.network.planned import virtual_network
 from drystone.network.running import Run
 from drystone.network.scenario import Happening, Scenario
 from drystone.network.verbs import Heal, Kill, Mine, Partition, Reorg, Restart, Send, SpendTwice
@@ -32,7 +31,7 @@ def measured(nodes: int, topology: str = "line") -> tuple[VirtualNetwork, Measur
     plan = plan_from_options(
         nodes, hashes_per_s=0, topology_name=topology, link=LinkSettings.in_ms(10)
     )
-    network = virtual_network(plan, watch=measuring.watch)
+    network = VirtualNetwork(plan=plan, watch=measuring.watch, warm_up_s=0)
     measuring.begin(network)
     network.run_for(5)
     return network, measuring
