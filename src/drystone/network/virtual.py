@@ -780,7 +780,7 @@ class VirtualNetwork:
         if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
-                " now: give the nodes a lower hash rate, or the chain pow_assumed"
+                ' now: give the nodes a lower hash rate, or take a chain with pow = "assumed"'
             )
         block = solve(template)
         assert block is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drystone.consensus.chains import LOCAL
+from drystone.consensus.chains import LOCAL, MAINNET
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.core.time import MILLISECOND_NS, SECOND_NS
@@ -255,3 +255,9 @@ def test_what_can_not_be_run_is_told(broken: Callable[[], Figures], complaint: s
 def test_the_history_of_local_is_no_news(tmp_path: Path) -> None:
     figures = Run(Scenario(plan_from_options(1, params=LOCAL), duration_ns=1)).go()
     assert figures.blocks == () and stale_rate([figures]) is None
+
+
+def test_a_chain_that_is_too_hard_to_search_is_told_with_the_way_out() -> None:
+    plan = plan_from_options(2, params=MAINNET, hashes_per_s=10**9)
+    with pytest.raises(UserError, match=r'lower hash rate, or take a chain with pow = "assumed"$'):
+        Run(Scenario(plan, duration_ns=600 * SECOND_NS)).go()
