@@ -23,7 +23,7 @@ from drystone.consensus.errors import (
 )
 from drystone.consensus.pow import block_work
 from drystone.core.chance import Dice
-from drystone.core.time import SECOND_NS
+from drystone.core.time import SECOND_NS, earliest
 from drystone.node.announcing import Announcing
 from drystone.node.connection import Connection
 from drystone.node.events import BlockRefused, Invalidate, NewTip, Prefer, Reconsider
@@ -610,8 +610,7 @@ class Blocks:
             conn = self._peers.get(id_)
             if conn is not None and conn.is_ready and not conn.is_gone:
                 self._conclude_with(conn, turn)
-        times = (self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
-        return min([time for time in times if time is not None], default=None)
+        return earliest(self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
         self._announcing.announce(conn, turn)

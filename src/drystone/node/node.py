@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.core.chance import Stream
-from drystone.core.time import Time
+from drystone.core.time import Time, earliest
 from drystone.mempool.pool import Mempool
 from drystone.node.addresses import Addresses
 from drystone.node.alarms import Alarms
@@ -389,7 +389,6 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        times: list[int | None] = []
         while True:
             for conn in turn.left:
                 self._forget(conn, turn.now)
@@ -397,25 +396,24 @@ class Node:
             if self.transactions.has_changed:
                 self.transactions.has_changed = False
                 self.miner.mempool_changed()
-            times = [
+            at_ns = earliest(
                 self.blocks.conclude(turn),
                 self.transactions.conclude(turn),
                 self.miner.conclude(turn),
                 self.addresses.conclude(turn),
-            ]
+            )
             if not turn.left:
                 break
         turn.actions += map(Dial, self._dialling.due(now_ns))
-        times.append(self._dialling.due_at())
-        at_ns = min([time for time in times if time is not None], default=None)
+        at_ns = earliest(at_ns, self._dialling.due_at())
         if at_ns is not None:
             self._alarms.set(_ALARM, max(at_ns, now_ns))
         else:
             self._alarms.cancel(_ALARM)
-        earliest = self._alarms.earliest()
-        if earliest != self._wake_at:
-            self._wake_at = earliest
-            turn.actions.append(WakeAt(earliest))
+        wake_at = self._alarms.earliest()
+        if wake_at != self._wake_at:
+            self._wake_at = wake_at
+            turn.actions.append(WakeAt(wake_at))
 
     # ------------------------------------------------------------------ tables
 

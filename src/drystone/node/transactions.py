@@ -15,7 +15,7 @@ from drystone.chain.chainstate import ChainState, TipChange
 from drystone.consensus.errors import MissingInputs, Rejected
 from drystone.core.chance import Stream
 from drystone.core.samplers import exponential_ns
-from drystone.core.time import SECOND_NS
+from drystone.core.time import SECOND_NS, earliest
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.contents import Removal
 from drystone.mempool.entry import Entry, ancestors
@@ -367,22 +367,25 @@ class Transactions:
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
         now_ns = turn.now.mono_ns
+        due_ns = self._due_at()
+        if due_ns is None or due_ns > now_ns:
+            return due_ns
         self._ask(turn)
         self._rebroadcast(turn)
         if self._fee_filters_ns is not None and self._fee_filters_ns <= now_ns:
             self._tell_fee_filters(turn)
         self._tell_announcements(turn)
-        times = (
+        return self._due_at()
+
+    def _due_at(self) -> int | None:
+        return earliest(
             self._requests.due_at(),
             self._relay.due_at(),
             self._rebroadcast_ns,
             self._fee_filters_ns,
         )
-        return min([time for time in times if time is not None], default=None)
 
     def _ask(self, turn: Turn) -> None:
-        if not len(self._requests):
-            return
         due = self._requests.due(turn.now.mono_ns, self._is_here)
         for id_, names in due.items():
             for at in range(0, len(names), MAX_GETDATA_SZ):

@@ -99,6 +99,7 @@ class BlockDownload:
         self._minimum_chainwork = minimum_chainwork
         self._segwit_height = segwit_height
         self._sources: dict[int, _Source] = {}
+        self._busy: dict[int, _Source] = {}  # those with blocks in flight: only they can be late
         self._asked: dict[BlockHash, list[int]] = {}  # by block, the peers that were asked for it
         self.stalling_timeout_ns = BLOCK_STALLING_TIMEOUT_DEFAULT_NS
 
@@ -111,6 +112,7 @@ class BlockDownload:
     def disconnected(self, peer: int) -> None:
         """Others may be asked for what it was asked for."""
         source = self._sources.pop(peer, None)
+        self._busy.pop(peer, None)
         if source is not None:
             for block_hash in source.in_flight:
                 self._asked_no_more(block_hash, peer)
@@ -241,6 +243,7 @@ class BlockDownload:
             return False
         if not source.in_flight:
             source.downloading_since_ns = now_ns
+            self._busy[peer] = source
         source.in_flight[node.hash] = node
         self._asked.setdefault(node.hash, []).append(peer)
         return True
@@ -256,6 +259,8 @@ class BlockDownload:
             if next(iter(source.in_flight)) == block_hash:  # now the next one has all the time
                 source.downloading_since_ns = max(source.downloading_since_ns, now_ns)
             del source.in_flight[block_hash]
+            if not source.in_flight:
+                del self._busy[asked]
             source.stalling_since_ns = None
             self._asked_no_more(block_hash, asked)
 
@@ -303,11 +308,12 @@ class BlockDownload:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue if nothing comes."""
+        if not self._busy:
+            return None
         patience_ns = self._patience_ns()
         times = []
-        for source in self._sources.values():
-            if source.in_flight:
-                times.append(source.downloading_since_ns + patience_ns)
+        for source in self._busy.values():
+            times.append(source.downloading_since_ns + patience_ns)
             if source.stalling_since_ns is not None:
                 times.append(source.stalling_since_ns + self.stalling_timeout_ns)
         return min(times, default=None)
@@ -319,8 +325,7 @@ class BlockDownload:
 
     def _patience_ns(self) -> int:
         """One spacing, and half of one for each other peer that sends us blocks meanwhile."""
-        downloading = sum([1 for source in self._sources.values() if source.in_flight])
-        return self._spacing_ns + self._spacing_ns * (downloading - 1) // 2
+        return self._spacing_ns + self._spacing_ns * (len(self._busy) - 1) // 2
 
 
 def _window_end(source: _Source) -> int:

@@ -34,7 +34,7 @@ class _Peer:
         self.may_stay = may_stay
         self.asked_ns: int | None = None  # when, if it has not answered yet
         self.has_started = False  # to give us all its headers. Core: fSyncStarted
-        self.deadline_ns: int | None = None  # for all of them
+        self.deadline_ns = 0  # for all of them, if there is one
         self.followed_inv = False
 
 
@@ -43,6 +43,7 @@ class HeadersSync:
 
     def __init__(self) -> None:
         self._peers: dict[int, _Peer] = {}
+        self._timed: dict[int, _Peer] = {}  # those with a deadline
         self._last_followed: BlockHash | None = None
 
     def connected(self, peer: int, *, is_preferred: bool, may_stay: bool = False) -> None:
@@ -52,6 +53,7 @@ class HeadersSync:
     def disconnected(self, peer: int) -> None:
         """Another may be asked instead."""
         self._peers.pop(peer, None)
+        self._timed.pop(peer, None)
 
     @property
     def _started(self) -> int:
@@ -98,6 +100,7 @@ class HeadersSync:
         one.has_started = True
         per_header_ns = HEADERS_DOWNLOAD_TIMEOUT_PER_HEADER_NS * max(behind, 0)
         one.deadline_ns = now_ns + HEADERS_DOWNLOAD_TIMEOUT_BASE_NS + per_header_ns
+        self._timed[peer] = one
         return True
 
     def follows(self, peer: int, block_hash: BlockHash) -> bool:
@@ -122,14 +125,13 @@ class HeadersSync:
     def overdue(self, now_ns: int, *, is_recent: bool) -> list[Overdue]:
         """The peers that have had time enough to give us all their headers."""
         late = []
-        for peer, one in self._peers.items():
-            if not one.has_started or one.deadline_ns is None:
-                continue
+        for peer, one in list(self._timed.items()):
             if is_recent:  # all is well, for good
-                one.deadline_ns = None
+                del self._timed[peer]
             elif now_ns >= one.deadline_ns and self._could_others(one):
                 if one.may_stay:
-                    one.has_started, one.deadline_ns = False, None
+                    one.has_started = False
+                    del self._timed[peer]
                 else:
                     late.append(Overdue(peer, "Timeout downloading headers"))
         return late
@@ -139,8 +141,9 @@ class HeadersSync:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue."""
-        deadlines = [one.deadline_ns for one in self._peers.values() if one.deadline_ns is not None]
-        return min(deadlines, default=None)
+        if not self._timed:
+            return None
+        return min([one.deadline_ns for one in self._timed.values()])
 
 
 class AskFrom(NamedTuple):
@@ -225,6 +228,8 @@ class ChainSync:
 
     def due_at(self) -> int | None:
         """When to consider the next peer."""
+        if not self._peers:
+            return None
         deadlines = [
             one.deadline_ns
             for one in self._peers.values()
