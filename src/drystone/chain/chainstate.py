@@ -20,16 +20,20 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from drystone.chain.coins import CoinsCache, CoinsChange
+from drystone.chain.findings import Finding, Findings, again
 from drystone.chain.recent import RecentBlocks
 from drystone.chain.signatures import AtOnce, Signatures, Verdict
 from drystone.chain.store import BlockStore, BlockUndo, CoinStore, StoreError, Validity
 from drystone.chain.tree import BlockNode, BlockTree, fork_of, path_up
-from drystone.consensus.block import check_block, contextual_check_block
 from drystone.consensus.coins import Coin
 from drystone.consensus.connect import BlockChange, check_scripts, connect_block
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, Rejected
-from drystone.consensus.header import check_header, contextual_check_header
+from drystone.consensus.header import (
+    check_header,
+    check_not_from_the_future,
+    contextual_check_header,
+)
 from drystone.consensus.params import MAX_FUTURE_BLOCK_TIME_S, Params
 from drystone.consensus.pow import next_bits
 from drystone.consensus.verifier import SignatureCheck, verify_one_by_one
@@ -97,7 +101,7 @@ class _Connected(NamedTuple):
     """A block that was connected on paper, its signatures perhaps not yet checked."""
 
     node: BlockNode
-    block: Block
+    finding: Finding
     change: BlockChange
     verdict: Verdict | None  # None: there was nothing to ask
 
@@ -128,7 +132,8 @@ class ChainState:
 
     blocks, coins: the stores, which are this object's alone from here on. signatures: who checks
     them. are_scripts_assumed: whether a block's scripts are taken to be valid without a look.
-    progress: is told while coins that lag behind are walked to the tip.
+    progress: is told while coins that lag behind are walked to the tip. findings: about blocks, which
+    other nodes of the same chain may share.
 
     unrecorded: blocks that the store has found, but was never told of: `importing` takes them in.
 
@@ -143,6 +148,7 @@ class ChainState:
         coins: CoinStore,
         *,
         signatures: Signatures | None = None,
+        findings: Findings | None = None,
         are_scripts_assumed: Callable[[BlockNode], bool] = _never,
         flush_changes: int = FLUSH_CHANGES,
         flush_blocks: int = FLUSH_BLOCKS,
@@ -153,6 +159,8 @@ class ChainState:
         self._blocks = blocks
         self._coins = CoinsCache(coins)
         self._signatures = signatures or AtOnce()
+        self._findings = findings or Findings.none(params)
+        assert self._findings.params == params
         self._are_scripts_assumed = are_scripts_assumed
         self._flush_changes = flush_changes
         self._flush_blocks = flush_blocks
@@ -234,6 +242,10 @@ class ChainState:
         return self.tree.genesis
 
     # ------------------------------------------------------------------ what comes in
+
+    def is_mutated(self, block: Block, *, expect_commitment: bool) -> bool:
+        """Whether these bytes can't be the block that the header stands for: `consensus.block`."""
+        return self._findings.of(block).is_mutated(expect_commitment=expect_commitment)
 
     def submit_header(self, header: BlockHeader, *, now: int) -> BlockNode:
         """Take in a header alone. now: unix seconds, by which it may be two hours ahead.
@@ -362,29 +374,41 @@ class ChainState:
             if node.is_failed:
                 raise BlockInvalid("duplicate-invalid", f"known to be: {node.failure or 'below'}")
             return node
-        check_header(header, self.params)
+        known = self._findings.header(header.hash)
+        if known is None:
+            check_header(header, self.params)
         parent = self.tree.parent_of(header)
+        max_time = now + MAX_FUTURE_BLOCK_TIME_S
+        if known is not None:
+            check_not_from_the_future(header, max_time)
+            header = known
+        else:
+            self._check_header_in_place(header, parent, max_time)
+            self._findings.keeps_rules(header)
+        node = self.tree.add(header, parent)
+        self._dirty[node] = None
+        return node
+
+    def _check_header_in_place(self, header: BlockHeader, parent: BlockNode, max_time: int) -> None:
         contextual_check_header(
             header,
             parent.header,
             height=parent.height + 1,
             expected_bits=next_bits(parent.height, parent.header_at, header.time, self.params),
             previous_median_time=parent.median_time_past,
-            max_time=now + MAX_FUTURE_BLOCK_TIME_S,
+            max_time=max_time,
             params=self.params,
         )
-        node = self.tree.add(header, parent)
-        self._dirty[node] = None
-        return node
 
     def _receive(self, arrival: Arrival, now: int) -> Outcome:
-        block = arrival.block
+        finding = self._findings.of(arrival.block)
+        block = finding.block
         try:
-            check_block(block, self.params)
+            finding.check(self.params)
             node = self._accept_header(block.header, now)
             if node.has_data:
                 return Outcome(node, is_new=False, error=None)
-            self._check_in_place(block, node)
+            self._check_in_place(finding, node)
         except Rejected as error:
             return Outcome(self.tree.get(block.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
@@ -392,16 +416,11 @@ class ChainState:
         self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
         return Outcome(node, is_new=True, error=None)
 
-    def _check_in_place(self, block: Block, node: BlockNode) -> None:
+    def _check_in_place(self, finding: Finding, node: BlockNode) -> None:
         """The rules of a block on top of its headers; one that breaks them is marked."""
         assert node.parent is not None
         try:
-            contextual_check_block(
-                block,
-                height=node.height,
-                previous_median_time=node.parent.median_time_past,
-                params=self.params,
-            )
+            finding.check_in_place(node.height, node.parent.median_time_past, self.params)
         except BlockInvalid as error:
             self._fail(node, error.reason)
             raise
@@ -475,7 +494,10 @@ class ChainState:
         waiting: those below it. If this one is invalid, but one of those is, too, that one is to
         be found. Raises _FoundInvalid.
         """
-        block = self.block(node.hash)
+        finding = self._findings.of(self.block(node.hash))
+        if finding.change is not None:
+            paper.connect(finding.change)
+            return _Connected(node, finding, finding.change, None)
         verdict: Verdict | None = None
 
         def are_valid(checks: Sequence[SignatureCheck]) -> bool:
@@ -484,21 +506,25 @@ class ChainState:
             return True  # for now
 
         is_known = node.validity is Validity.SCRIPTS
+        is_assumed = is_known or self._are_scripts_assumed(node)
         try:
+            if finding.unfit is not None and not is_assumed:
+                raise again(finding.unfit)
             change = self._connect_block(
-                block,
-                node,
-                paper,
-                None if is_known or self._are_scripts_assumed(node) else are_valid,
+                finding.block, node, paper, None if is_assumed else are_valid
             )
         except BlockInvalid as error:
             if is_known:
                 raise self._disagreement(node, error) from None
+            if not is_assumed:
+                finding.unfit = again(error)
             while waiting:
                 self._settle(waiting.popleft())
             raise _FoundInvalid(node, error) from None
         paper.connect(change)
-        return _Connected(node, block, change, verdict)
+        if verdict is None and not is_assumed:  # it has no signatures to wait for
+            finding.connected(change)
+        return _Connected(node, finding, change, verdict)
 
     def _connect_block(
         self,
@@ -523,17 +549,27 @@ class ChainState:
 
     def _settle(self, connected: _Connected) -> None:
         """Wait for a block's signatures. Raises _FoundInvalid."""
-        node, block, change, verdict = connected
-        if verdict is not None and not verdict():
-            flags = script_flags(self.params, node.height, node.hash)
-            try:
-                check_scripts(block.vtx[1:], change.inputs, flags, verify_one_by_one)
-            except BlockInvalid as error:
-                raise _FoundInvalid(node, error) from None
+        node, finding, change, verdict = connected
+        if verdict is not None:
+            if not verdict():
+                self._find_invalid_script(node, finding, change)
+            finding.connected(change)
         if node.validity is not Validity.SCRIPTS:
-            self._blocks.add_undo(node.hash, BlockUndo(tuple(change.spent.items())))
+            undo = finding.undo or BlockUndo(tuple(change.spent.items()))
+            self._blocks.add_undo(node.hash, undo)
             node.validity = Validity.SCRIPTS
             self._dirty[node] = None
+
+    def _find_invalid_script(
+        self, node: BlockNode, finding: Finding, change: BlockChange
+    ) -> None:
+        """A signature is wrong: whether the scripts are, and which. Raises _FoundInvalid."""
+        flags = script_flags(self.params, node.height, node.hash)
+        try:
+            check_scripts(finding.block.vtx[1:], change.inputs, flags, verify_one_by_one)
+        except BlockInvalid as error:
+            finding.unfit = again(error)
+            raise _FoundInvalid(node, error) from None
 
     def _commit(self, tip: BlockNode | None = None, paper: CoinsChange | None = None) -> None:
         """Acknowledge what is new; only then let the coins and the chain follow."""

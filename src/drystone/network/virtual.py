@@ -68,6 +68,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
@@ -123,9 +124,10 @@ class VirtualNode:
         def stream(purpose: str) -> Stream:
             return world.stream("node", self.name, start, purpose)
 
-        chain = ChainState(self._network.params, self._blocks, self._coins)
-        mempool = Mempool(self._network.params)
-        self.node = Node(chain, mempool, stream, self._settings)
+        params, sharing = self._network.params, self._network.sharing
+        chain = ChainState(params, self._blocks, self._coins, findings=sharing.findings)
+        mempool = Mempool(params, scripts=sharing.scripts)
+        self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
         self._streams = self._network.links.attach(self.name, self, self.address)
         self._streams.listen(self.address)
         self.is_up = True
@@ -308,7 +310,8 @@ class VirtualNetwork:
 
     nodes: how many to begin with, in a ring, or line if they are two. hashes_per_s: of all of them
     together; 0, as by default: blocks are only mined by `mine`. seed: of all chance. watch: is told
-    what nodes announce.
+    what nodes announce. sharing: whether what one node has read or checked is known to the others,
+    which changes nothing but the time it takes.
     """
 
     def __init__(
@@ -322,8 +325,10 @@ class VirtualNetwork:
         settings: Settings | None = None,
         watch: Watch | None = None,
         keep_trace: bool = False,
+        sharing: bool = True,
     ) -> None:
         self.params = params
+        self.sharing = Sharing(params) if sharing else Sharing.none(params)
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self.nodes: dict[str, VirtualNode] = {}

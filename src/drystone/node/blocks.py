@@ -14,7 +14,6 @@ from typing import Final
 
 from drystone.chain.chainstate import ChainState, Submission, TipChange
 from drystone.chain.tree import BlockNode
-from drystone.consensus.block import is_block_mutated
 from drystone.consensus.errors import (
     BlockInvalid,
     BlockMutated,
@@ -364,7 +363,7 @@ class Blocks:
         block = message.block
         block_hash = block.hash
         parent = self._chain.tree.get(block.header.prev_hash)
-        if parent is not None and is_block_mutated(
+        if parent is not None and self._chain.is_mutated(
             block, expect_commitment=parent.height + 1 >= self._chain.params.segwit_height
         ):
             self.download.received(block_hash, turn.now.mono_ns, conn.id)
@@ -527,7 +526,9 @@ class Blocks:
         assert node is not None
         try:
             block = partial.completed(
-                transactions, expect_commitment=node.height >= self._chain.params.segwit_height
+                transactions,
+                expect_commitment=node.height >= self._chain.params.segwit_height,
+                is_mutated=self._chain.is_mutated,
             )
         except CompactBlockInvalid as error:
             self.download.received(block_hash, turn.now.mono_ns, conn.id)

@@ -50,6 +50,7 @@ from drystone.node.initial_download import InitialDownload
 from drystone.node.miner import Miner
 from drystone.node.serving import Serving
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Wire
 from drystone.node.transactions import Transactions
 from drystone.node.turn import Turn
 from drystone.p2p.framing import V1Transport
@@ -96,7 +97,8 @@ _LIVE: Final = "live"
 class Node:
     """Joins chain, mempool, peers and miner. It opens nothing and asks no clock.
 
-    chain, mempool: this node's alone. streams: of chance, by purpose.
+    chain, mempool: this node's alone. streams: of chance, by purpose. wire: what other nodes may
+    share, as of `sharing.py`.
     """
 
     def __init__(
@@ -105,10 +107,12 @@ class Node:
         mempool: Mempool,
         streams: Streams,
         settings: Settings | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self.chain = chain
         self.mempool = mempool
         self.settings = settings or default_settings(chain.params)
+        self._wire = wire or Wire(0)
         self.peers: dict[int, Connection] = {}
         self._dialling = Dialling()
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
@@ -167,13 +171,14 @@ class Node:
         peer = Peer(
             kind,
             event.address,
-            V1Transport(self.chain.params.magic),
+            V1Transport(self.chain.params.magic, self._wire.frames),
             self._local(),
             dice=self._peer_dice,
             own_nonces=self._own_nonces,
             now=turn.now,
             permissions=event.permissions | self.settings.permissions,
             handshake_timeout_ns=self.settings.handshake_timeout_ns,
+            known=self._wire.messages,
         )
         conn = self.peers[event.peer] = Connection(event.peer, peer, turn.now)
         turn.perform(conn, peer.start(turn.now))

@@ -20,12 +20,13 @@ class Turn:
     def send(self, to: Connection, message: Message) -> None:
         """Say something to a peer."""
         if not to.peer.is_closed:
-            self.actions.append(Send(to.id, to.peer.send(message, self.now).data))
+            data = to.peer.frame(message.command, message.encode(), self.now)
+            self.actions.append(Send(to.id, data))
 
     def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
         """The same, of a message whose bytes are at hand."""
         if not to.peer.is_closed:
-            self.actions.append(Send(to.id, to.peer.send_payload(command, payload, self.now).data))
+            self.actions.append(Send(to.id, to.peer.frame(command, payload, self.now)))
 
     def tell(self, news: News) -> None:
         """Something has happened."""

@@ -8,8 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from drystone.core.chance import Dice
+from drystone.core.memo import Memo
 from drystone.core.time import SECOND_NS, Time
-from drystone.p2p.framing import Answer, Broken, Dropped, Frame, Transport
+from drystone.p2p.framing import (
+    ENTRY_BYTES,
+    UNIQUE,
+    Answer,
+    Broken,
+    Dropped,
+    Frame,
+    Transport,
+)
 from drystone.p2p.handshake import (
     HANDSHAKE,
     ConnectionKind,
@@ -59,6 +68,12 @@ ADDR_FETCH_TIMEOUT_NS: Final = 300 * SECOND_NS  # Core: 10 * AVG_ADDRESS_BROADCA
 OTHER: Final = "*other*"  # what is counted together: messages unknown or spoilt
 
 
+MessageTable = Memo[tuple[str, bytes], Message]
+"""Messages by command and payload."""
+
+_NONE_KNOWN: Final[MessageTable] = Memo(0)
+
+
 class Traffic:
     """What a connection has carried."""
 
@@ -87,7 +102,7 @@ class Peer:
     Every method that takes the time returns what is to be done, in that order. own_nonces: of the
     versions that we have sent and nobody has answered, over all connections of a node; a version
     that comes back with one of them is our own. handshake_timeout_ns: Core's -peertimeout, before
-    which no time-out counts.
+    which no time-out counts. known: messages that were read before, by other connections perhaps.
     """
 
     def __init__(
@@ -102,6 +117,7 @@ class Peer:
         now: Time,
         permissions: Permissions = Permissions.NONE,
         handshake_timeout_ns: int = HANDSHAKE_TIMEOUT_NS,
+        known: MessageTable | None = None,
         wanted_services: Services = Services.NETWORK | Services.WITNESS,
     ) -> None:
         self.kind = kind
@@ -111,6 +127,7 @@ class Peer:
         self.connected = now
         self.traffic = Traffic()
         self._transport = transport
+        self._known = _NONE_KNOWN if known is None else known
         self._local = local
         self._dice = dice
         self._own_nonces = own_nonces
@@ -161,8 +178,9 @@ class Peer:
         results: list[Result] = []
         if self.state is State.CLOSED:
             return results
-        self.traffic.bytes_received += len(data)
-        self.traffic.last_received_s = now.unix_s
+        traffic = self.traffic
+        traffic.bytes_received += len(data)
+        traffic.last_received_s = now.unix_s
         self.liveness.received_ns = now.mono_ns
         for found in self._transport.receive(data):
             if type(found) is Frame:
@@ -174,7 +192,7 @@ class Peer:
                 results.append(self._close(found.reason))
             elif isinstance(found, Answer):
                 results.append(self._send_raw(found.data, now))
-            if self.is_closed:
+            if self.state is State.CLOSED:
                 break
         return results
 
@@ -203,14 +221,15 @@ class Peer:
 
     def send(self, message: Message, now: Time) -> Send:
         """The bytes of a message."""
-        return self.send_payload(message.command, message.encode(), now)
+        return Send(self.frame(message.command, message.encode(), now))
 
-    def send_payload(self, command: str, payload: bytes, now: Time) -> Send:
+    def frame(self, command: str, payload: bytes, now: Time) -> bytes:
         """The bytes of a message whose payload is at hand."""
         data = self._transport.frame(command, payload)
         per_message = self.traffic.sent_per_message
         per_message[command] = per_message.get(command, 0) + len(data)
-        return self._send_raw(data, now)
+        self._count_sent(data, now)
+        return data
 
     def ping(self, now: Time) -> list[Result]:
         """Ask for a sign of life now, even if one is still to come."""
@@ -267,30 +286,42 @@ class Peer:
     # Messages.
 
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
-        kind = MESSAGES.get(frame.command)
-        self._count_received(OTHER if kind is None else frame.command, frame.size_bytes)
+        command, payload, size = frame
+        kind = MESSAGES.get(command)
+        self._count_received(OTHER if kind is None else command, size)
         # Out of turn comes before malformed: what nobody asked for is not even read.
         refusal = self._refusals.get(kind) if kind and self.state is State.READY else None
         if refusal is not None:
             results.append(self._close(refusal))
             return
-        why = self._out_of_turn(frame.command, kind)
+        why = self._out_of_turn(command, kind)
         if why is not None or kind is None:
-            results.append(Ignored(frame.command, why or f'Unknown command "{frame.command}"'))
+            results.append(Ignored(command, why or f'Unknown command "{command}"'))
             return
         try:
-            message = kind.decode(Reader(frame.payload))
+            message = self._read(kind, command, payload)
         except Oversized as error:
             results += self.misbehaving(str(error))
             return
         except DecodeError as error:
-            results.append(Ignored(frame.command, str(error)))
+            results.append(Ignored(command, str(error)))
             return
         handler = self._HANDLERS.get(kind)
         if handler is None:
             results.append(Deliver(message))
         else:
             handler(self, message, now, results)
+
+    def _read(self, kind: type[Any], command: str, payload: bytes) -> Message:
+        """A message, unless it has been read before. Raises DecodeError."""
+        if command in UNIQUE:
+            message: Message = kind.decode(Reader(payload))
+            return message
+        known = self._known.get((command, payload))
+        if known is None:
+            known = kind.decode(Reader(payload))
+            self._known.put((command, payload), known, len(payload) + ENTRY_BYTES)
+        return known
 
     def _out_of_turn(self, command: str, kind: type | None) -> str | None:
         """Why a message is to be ignored where we are, if it is."""
@@ -423,11 +454,14 @@ class Peer:
     # Helpers.
 
     def _send_raw(self, data: bytes, now: Time) -> Send:
+        self._count_sent(data, now)
+        return Send(data)
+
+    def _count_sent(self, data: bytes, now: Time) -> None:
         traffic = self.traffic
         traffic.bytes_sent += len(data)
         traffic.last_sent_s = now.unix_s
         self.liveness.sent_ns = now.mono_ns
-        return Send(data)
 
     def _send_version(self, now: Time) -> Send:
         self._nonce = self._dice.below(1 << 64)
@@ -449,7 +483,7 @@ class Peer:
     def _send_ping(self, now: Time) -> Send:
         if self.common_version <= BIP0031_VERSION:  # it would not answer
             self.liveness.pinged(0, now.mono_ns)
-            return self.send_payload(Ping.command, b"", now)
+            return Send(self.frame(Ping.command, b"", now))
         nonce = 1 + self._dice.below((1 << 64) - 1)  # zero is for none
         self.liveness.pinged(nonce, now.mono_ns)
         return self.send(Ping(nonce), now)
