@@ -254,11 +254,18 @@ class ChainState:
         """
         return self.submit_headers([header], now=now)[0]
 
-    def submit_headers(self, headers: Iterable[BlockHeader], *, now: int) -> list[BlockNode]:
+    def submit_headers(self, headers: Sequence[BlockHeader], *, now: int) -> list[BlockNode]:
         """Take in headers, parents first; at the first that is refused the others are left.
 
         Raises what `submit_header` does; those before it have been taken in.
         """
+        known = [
+            node
+            for header in headers
+            if (node := self.tree.get(header.hash)) is not None and not node.is_failed
+        ]
+        if len(known) == len(headers) and self._trouble is None:  # as most announcements are
+            return known
         with self._step():
             try:
                 return [self._accept_header(header, now) for header in headers]
@@ -560,9 +567,7 @@ class ChainState:
             node.validity = Validity.SCRIPTS
             self._dirty[node] = None
 
-    def _find_invalid_script(
-        self, node: BlockNode, finding: Finding, change: BlockChange
-    ) -> None:
+    def _find_invalid_script(self, node: BlockNode, finding: Finding, change: BlockChange) -> None:
         """A signature is wrong: whether the scripts are, and which. Raises _FoundInvalid."""
         flags = script_flags(self.params, node.height, node.hash)
         try:

@@ -148,12 +148,13 @@ class VirtualNode:
         if not self.is_up:
             return
         for action in self.node.handle(event, self._network.clock()):
-            self._perform(action)
+            if type(action) is Send:
+                self._streams.send(action.peer, action.data)
+            else:
+                self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        if isinstance(action, Send):
-            self._streams.send(action.peer, action.data)
-        elif isinstance(action, Announce):
+        if isinstance(action, Announce):
             self._network.told(self.name, action.news)
         elif isinstance(action, WakeAt):
             self._wake_at(action.mono_ns)
@@ -163,7 +164,7 @@ class VirtualNode:
             self._streams.close(action.peer)
         elif isinstance(action, Dial):
             self._streams.dial(action.address)
-        else:
+        elif isinstance(action, Reply):
             self.answers[action.id] = action
 
     def _wake_at(self, mono_ns: int | None) -> None:
@@ -335,6 +336,7 @@ class VirtualNetwork:
         self.watch = watch
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
+        self._now = Time(0, self._unix_start)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         names = [f"n{number}" for number in range(nodes)]
         rates = shares(hashes_per_s, nodes) if nodes else []
@@ -348,7 +350,9 @@ class VirtualNetwork:
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
         now_ns = self.world.now_ns
-        return Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        if now_ns != self._now.mono_ns:  # much happens at the same time
+            self._now = Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        return self._now
 
     # ------------------------------------------------------------------ verbs
 

@@ -286,8 +286,7 @@ class Blocks:
             return
         if is_full:
             self._ask_headers(conn, last, turn)
-        self.download.announced(conn.id, last.hash)
-        best = self.download.best_known(conn.id)
+        best = self.download.has(conn.id, last)
         if best is not None:
             self._chain_sync.has_headers(conn.id, best, self._chain.tip)
             least = self._chain.params.minimum_chainwork
@@ -307,7 +306,7 @@ class Blocks:
     def _accept_headers(
         self,
         conn: Connection,
-        headers: Iterable[BlockHeader],
+        headers: Sequence[BlockHeader],
         turn: Turn,
         *,
         was_compact: bool = False,
@@ -462,11 +461,11 @@ class Blocks:
         node = self._accept_headers(conn, [header], turn, was_compact=True)
         if node is None:
             return
-        self.download.announced(conn.id, node.hash)
+        self.download.has(conn.id, node)
         self._news[conn.id] = None
-        was_asked = conn.id in self.download.asked(node.hash)
         if node.has_data:
             return
+        was_asked = conn.id in self.download.asked(node.hash)
         is_best = node.chainwork > chain.tip.chainwork
         if is_best and node.height <= chain.height + MAX_COMPACT_AHEAD:
             if was_asked or self._may_begin(conn, node, turn):
@@ -614,8 +613,10 @@ class Blocks:
         return earliest(self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
-        self._announcing.announce(conn, turn)
-        self._maybe_prefer_headers(conn, turn)
+        if conn.blocks_to_announce:
+            self._announcing.announce(conn, turn)
+        if not conn.has_sent_sendheaders:
+            self._maybe_prefer_headers(conn, turn)
         if conn.serves_blocks:
             if conn.id in self._unstarted:
                 self._start_headers(conn, turn)
@@ -649,7 +650,7 @@ class Blocks:
 
     def _maybe_prefer_headers(self, conn: Connection, turn: Turn) -> None:
         """Once a peer is known to be on a chain of enough work, ask to be told by headers."""
-        if conn.has_sent_sendheaders or conn.peer.common_version < SENDHEADERS_VERSION:
+        if conn.peer.common_version < SENDHEADERS_VERSION:
             return
         best = self.download.best_known(conn.id)
         if best is not None and best.chainwork > self._chain.params.minimum_chainwork:

@@ -18,7 +18,7 @@ from drystone.mempool.pool import Mempool
 from drystone.node.addresses import Addresses
 from drystone.node.alarms import Alarms
 from drystone.node.blocks import Blocks
-from drystone.node.connection import MAX_HELD_BYTES, Connection
+from drystone.node.connection import MAX_HELD_BYTES, NEVER_NS, Connection
 from drystone.node.dialling import Dialling
 from drystone.node.events import (
     Action,
@@ -239,8 +239,11 @@ class Node:
         conn = self.peers.get(event.peer)
         if conn is None:
             return
-        conn.unparsed.append(event.data)
-        conn.held_bytes += len(event.data)
+        if conn.is_waiting:
+            conn.unparsed.append(event.data)
+            conn.held_bytes += len(event.data)
+        else:
+            conn.results += conn.peer.receive(event.data, turn.now)
         self._work(conn, turn)
         if conn.held_bytes > MAX_HELD_BYTES:
             turn.disconnect(conn, "it sends too much while it is being served")
@@ -280,8 +283,9 @@ class Node:
     def _watch(self, conn: Connection) -> None:
         """See to it that a peer's time-outs are not missed."""
         at_ns = conn.peer.wake_at()
-        if at_ns is not None and not conn.is_gone:
-            self._alarms.set_no_later((_LIVE, conn.id), at_ns)
+        if at_ns is not None and at_ns < conn.watched_ns and not conn.is_gone:
+            conn.watched_ns = at_ns
+            self._alarms.set((_LIVE, conn.id), at_ns)
 
     def _paused(self, event: Paused, _turn: Turn) -> None:
         conn = self.peers.get(event.peer)
@@ -385,6 +389,7 @@ class Node:
         for purpose, id_ in self._alarms.take_due(turn.now.mono_ns):
             conn = self.peers.get(id_)
             if purpose == _LIVE and conn is not None:
+                conn.watched_ns = NEVER_NS
                 turn.perform(conn, conn.peer.wake(turn.now))
                 self._watch(conn)
             elif purpose == _SERVE and conn is not None:
@@ -411,10 +416,10 @@ class Node:
                 break
         turn.actions += map(Dial, self._dialling.due(now_ns))
         at_ns = earliest(at_ns, self._dialling.due_at())
-        if at_ns is not None:
-            self._alarms.set(_ALARM, max(at_ns, now_ns))
-        else:
+        if at_ns is None:
             self._alarms.cancel(_ALARM)
+        else:
+            self._alarms.set(_ALARM, at_ns if at_ns > now_ns else now_ns)
         wake_at = self._alarms.earliest()
         if wake_at != self._wake_at:
             self._wake_at = wake_at

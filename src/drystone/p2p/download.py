@@ -124,13 +124,28 @@ class BlockDownload:
         node = self._tree.get(block_hash)
         if node is None:
             source.last_unknown = block_hash
-        elif source.best_known is None or node.chainwork >= source.best_known.chainwork:
-            source.best_known = node
+        else:
+            self._consider(source, node)
+
+    def has(self, peer: int, node: BlockNode) -> BlockNode:
+        """The same of a block whose header we know. Returns the best that the peer has."""
+        source = self._sources[peer]
+        if source.last_unknown is not None:
+            self._look_up(source)
+        return self._consider(source, node)
+
+    @staticmethod
+    def _consider(source: _Source, node: BlockNode) -> BlockNode:
+        best = source.best_known
+        if best is None or node.chainwork >= best.chainwork:
+            source.best_known = best = node
+        return best
 
     def best_known(self, peer: int) -> BlockNode | None:
         """The best block that a peer has, as far as we know its header."""
         source = self._sources[peer]
-        self._look_up(source)
+        if source.last_unknown is not None:
+            self._look_up(source)
         return source.best_known
 
     def last_common(self, peer: int) -> BlockNode | None:
@@ -139,11 +154,9 @@ class BlockDownload:
 
     def _look_up(self, source: _Source) -> None:
         node = self._tree.get(source.last_unknown) if source.last_unknown else None
-        if node is None:
-            return
-        source.last_unknown = None
-        if source.best_known is None or node.chainwork >= source.best_known.chainwork:
-            source.best_known = node
+        if node is not None:
+            source.last_unknown = None
+            self._consider(source, node)
 
     # Asking.
 
@@ -153,6 +166,14 @@ class BlockDownload:
         Core: FindNextBlocksToDownload.
         """
         source = self._sources[peer]
+        if source.last_unknown is not None:
+            self._look_up(source)
+        best = source.best_known
+        if best is None or (source.last_common is best):
+            return []
+        if source.has_witnesses and chain.is_active(best):  # we have all that it has
+            source.last_common = best
+            return []
         room = MAX_BLOCKS_IN_TRANSIT_PER_PEER - len(source.in_flight)
         if room <= 0 or not self._has_something(source, chain):
             return []
@@ -178,7 +199,6 @@ class BlockDownload:
 
     def _has_something(self, source: _Source, chain: Chain) -> bool:
         """Whether the peer has blocks that we want; finds what we have in common."""
-        self._look_up(source)
         best = source.best_known
         least = max(chain.tip.chainwork, self._minimum_chainwork)
         if best is None or best.chainwork < least:
@@ -219,7 +239,7 @@ class BlockDownload:
 
         None if they reach back so far that there is no hurry. Core: HeadersDirectFetchBlocks.
         """
-        if last.is_failed or last.chainwork < chain.tip.chainwork:
+        if chain.is_active(last) or last.is_failed or last.chainwork < chain.tip.chainwork:
             return []
         source = self._sources[peer]
         missing: list[BlockNode] = []

@@ -221,6 +221,8 @@ class AddressGossip:
 
     def due_at(self, *, has_own: bool = False) -> int | None:
         """When something is to be sent next. has_own: whether we tell our own address."""
+        if not self._waiting and not has_own:
+            return None
         times = [one.due_ns for one in self._waiting.values()]
         if has_own:
             times += [

@@ -290,11 +290,13 @@ class Peer:
         kind = MESSAGES.get(command)
         self._count_received(OTHER if kind is None else command, size)
         # Out of turn comes before malformed: what nobody asked for is not even read.
-        refusal = self._refusals.get(kind) if kind and self.state is State.READY else None
-        if refusal is not None:
-            results.append(self._close(refusal))
+        if self.state is not State.READY:
+            why = self._out_of_turn(command, kind)
+        elif kind in self._refusals:
+            results.append(self._close(self._refusals[kind]))
             return
-        why = self._out_of_turn(command, kind)
+        else:
+            why = self._ignored.get(kind)
         if why is not None or kind is None:
             results.append(Ignored(command, why or f'Unknown command "{command}"'))
             return
@@ -324,9 +326,7 @@ class Peer:
         return known
 
     def _out_of_turn(self, command: str, kind: type | None) -> str | None:
-        """Why a message is to be ignored where we are, if it is."""
-        if self.state is State.READY:
-            return self._ignored.get(kind) if kind else None
+        """Why a message is to be ignored during the handshake, if it is."""
         if kind and (self.state, kind) in HANDSHAKE:
             return None
         if self.state is State.AWAIT_VERSION:

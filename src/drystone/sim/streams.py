@@ -300,7 +300,6 @@ class _End(Generic[Name, Address]):
         "_network",
         "_queue",
         "_queued_bytes",
-        "_received_bytes",
         "_sent_bytes",
         "_since_ns",
         "_world",
@@ -313,6 +312,7 @@ class _End(Generic[Name, Address]):
         "number",
         "other",
         "peer",
+        "received_bytes",
     )
 
     direction: Direction
@@ -340,7 +340,7 @@ class _End(Generic[Name, Address]):
         self._queue: deque[tuple[int, bytes | str | _Answer]] = deque()
         self._queued_bytes = 0
         self._sent_bytes = 0
-        self._received_bytes = 0
+        self.received_bytes = 0
         self._is_paused = False
         self._is_lost = False  # a packet is being given up; nothing gets through any more
         self._is_held = False  # by a silent partition
@@ -396,7 +396,7 @@ class _End(Generic[Name, Address]):
             self.inbound,
             self._since_ns,
             self._sent_bytes,
-            self._received_bytes,
+            self.received_bytes,
             self._queued_bytes,
         )
 
@@ -481,19 +481,14 @@ class _End(Generic[Name, Address]):
         self._queued_bytes -= size + CHUNK_BYTES * len(chunks)
         there = self.other
         if there.is_open:
-            self._world.trace.add(
-                self._world.now_ns, f"{self.line} {size}B {crc32(data):08x} arrives"
-            )
-            there.take(data)
+            world = self._world
+            world.trace.add(world.now_ns, f"{self.line} {size}B {crc32(data):08x} arrives")
+            there.received_bytes += size
+            there.host.user.received(there.peer, data)
         if self._is_paused and self._queued_bytes <= LOW_WATER_BYTES:
             self._is_paused = False
             if self.is_open:
                 self.host.user.resumed(self.peer)
-
-    def take(self, data: bytes) -> None:
-        """Bytes have come."""
-        self._received_bytes += len(data)
-        self.host.user.received(self.peer, data)
 
     def signalled(self, item: str | _Answer) -> None:
         """A hello has come, or the end."""
