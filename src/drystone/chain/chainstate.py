@@ -166,6 +166,7 @@ class ChainState:
         self._flush_blocks = flush_blocks
         self._recent = RecentBlocks()
         self._active = [self.tree.genesis]
+        self.tip = self.tree.genesis  # the last block of the chain
         self._dirty: dict[BlockNode, None] = {}  # nodes whose records are to be committed
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
@@ -174,11 +175,6 @@ class ChainState:
         self._open(coins.tip, progress)
 
     # ------------------------------------------------------------------ looking
-
-    @property
-    def tip(self) -> BlockNode:
-        """The last block of the chain."""
-        return self._active[-1]
 
     @property
     def height(self) -> int:
@@ -388,11 +384,11 @@ class ChainState:
         max_time = now + MAX_FUTURE_BLOCK_TIME_S
         if known is not None:
             check_not_from_the_future(header, max_time)
-            header = known
+            node = self.tree.add(known.header, parent, known)
         else:
             self._check_header_in_place(header, parent, max_time)
-            self._findings.keeps_rules(header)
-        node = self.tree.add(header, parent)
+            node = self.tree.add(header, parent)
+            self._findings.keeps_rules(node)
         self._dirty[node] = None
         return node
 
@@ -593,6 +589,7 @@ class ChainState:
         self._unflushed_blocks += len(self._active) - (fork.height + 1) + len(way)
         del self._active[fork.height + 1 :]
         self._active += way
+        self.tip = self._active[-1]
 
     def _change_from(self, start: BlockNode) -> TipChange:
         """What it meant that the tip moved."""

@@ -10,15 +10,16 @@ from hashlib import sha256
 from typing import Final
 
 from drystone.chain.store import BlockUndo
+from drystone.chain.tree import BlockNode, KnownHeader
 from drystone.consensus.block import check_block, contextual_check_block, is_block_mutated
 from drystone.consensus.connect import BlockChange
 from drystone.consensus.errors import BlockInvalid, Rejected
 from drystone.consensus.params import Params
 from drystone.core.memo import Memo
-from drystone.primitives.block import Block, BlockHeader
+from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
 
-MOST_TRANSACTIONS: Final = 20_000  # of the blocks in half of a table
+MOST_TRANSACTIONS: Final = 40_000  # of the blocks in a table
 MOST_HEADERS: Final = 20_000
 
 
@@ -110,7 +111,8 @@ class Findings:
         self.params = params
         self._is_kept = most_transactions > 0
         self._blocks: Memo[bytes, Finding] = Memo(most_transactions)
-        self._headers: Memo[BlockHash, BlockHeader] = Memo(most_headers)
+        self._headers: Memo[BlockHash, KnownHeader] = Memo(most_headers)
+        self.header = self._headers.get  # one that keeps all rules but perhaps the clock's
         self._last: Finding | None = None
 
     @classmethod
@@ -132,13 +134,11 @@ class Findings:
         self._last = finding
         return finding
 
-    def header(self, block_hash: BlockHash) -> BlockHeader | None:
-        """A header that keeps all rules but perhaps the clock's, if that is known."""
-        return self._headers.get(block_hash)
-
-    def keeps_rules(self, header: BlockHeader) -> None:
+    def keeps_rules(self, node: BlockNode) -> None:
         """Take note of such a header."""
-        self._headers.put(header.hash, header)
+        if self._is_kept:
+            known = KnownHeader(node.header, node.chainwork, node.median_time_past)
+            self._headers.put(node.hash, known)
 
 
 def identity(block: Block) -> bytes:

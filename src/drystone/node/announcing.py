@@ -28,6 +28,7 @@ class Announcing:
         self._chain = chain
         self._download = download
         self._serving = serving
+        self._headers: tuple[BlockNode, bytes] | None = None  # the last that were told, as bytes
 
     def queue(self, conn: Connection, change: TipChange) -> None:
         """The tip has moved: a peer is to hear of the blocks that came, the last few at most."""
@@ -37,8 +38,6 @@ class Announcing:
     def announce(self, conn: Connection, turn: Turn) -> None:
         """Tell a peer what is queued for it."""
         nodes, conn.blocks_to_announce = conn.blocks_to_announce, []
-        if not nodes:
-            return
         wants_compact = conn.peer.wants_cmpctblocks and len(nodes) == 1
         news: list[BlockNode] | None = None
         if len(nodes) <= MAX_BLOCKS_TO_ANNOUNCE and (conn.peer.prefers_headers or wants_compact):
@@ -49,7 +48,7 @@ class Announcing:
             if len(news) == 1 and conn.peer.wants_cmpctblocks:
                 self._serving.send_compact(conn, news[0], turn)
             elif conn.peer.prefers_headers:
-                turn.send(conn, Headers(tuple([node.header for node in news])))
+                self._by_headers(conn, news, turn)
             else:
                 self._by_inv(conn, news[-1], turn)
                 return
@@ -68,6 +67,14 @@ class Announcing:
                     return None
             news.append(node)
         return news
+
+    def _by_headers(self, conn: Connection, nodes: list[BlockNode], turn: Turn) -> None:
+        if len(nodes) > 1:
+            turn.send(conn, Headers(tuple([node.header for node in nodes])))
+            return
+        if self._headers is None or self._headers[0] is not nodes[0]:
+            self._headers = nodes[0], Headers((nodes[0].header,)).encode()
+        turn.send_payload(conn, Headers.command, self._headers[1])
 
     def _by_inv(self, conn: Connection, node: BlockNode, turn: Turn) -> None:
         if not self.has_header(conn, node):

@@ -168,7 +168,8 @@ class Blocks:
                 is_preferred=peer.is_preferred_download,
                 may_stay=Permissions.NOBAN in peer.permissions,
             )
-        if peer.kind in _CHOSEN:
+        conn.is_chosen = peer.kind in _CHOSEN
+        if conn.is_chosen:
             is_full_relay = peer.kind is ConnectionKind.OUTBOUND_FULL_RELAY
             self._chain_sync.connected(conn.id, is_full_relay=is_full_relay)
         conn.serves_blocks = peer.can_serve_blocks
@@ -234,6 +235,12 @@ class Blocks:
         if not headers:
             self._headers.answered(conn.id)
             return
+        if len(headers) == 1 and conn.id not in self._presync:
+            node = self._chain.tree.get(headers[0].hash)
+            if node is not None and self._chain.is_active(node):  # most are announced by many
+                self._headers.answered(conn.id)
+                self._hear_of(conn, node, turn, is_full=False)
+                return
         wrong = check_headers(headers, self._chain)
         if wrong is not None:
             turn.misbehaving(conn, wrong)
@@ -286,16 +293,20 @@ class Blocks:
             return
         if is_full:
             self._ask_headers(conn, last, turn)
-        best = self.download.has(conn.id, last)
-        if best is not None:
+        if self._hear_of(conn, last, turn, is_full=is_full):
+            self._fetch_directly(conn, last, turn)
+
+    def _hear_of(self, conn: Connection, node: BlockNode, turn: Turn, *, is_full: bool) -> bool:
+        """A peer has a block. Whether it may stay, that is, has as much work as a peer must."""
+        best = self.download.has(conn.id, node)
+        if conn.is_chosen:
             self._chain_sync.has_headers(conn.id, best, self._chain.tip)
-            least = self._chain.params.minimum_chainwork
-            is_useless = not is_full and best.chainwork < least
-            if is_useless and conn.peer.kind in _CHOSEN and self._initial_download.is_on(turn.now):
+            is_useless = not is_full and best.chainwork < self._chain.params.minimum_chainwork
+            if is_useless and self._initial_download.is_on(turn.now):
                 turn.disconnect(conn, "outbound peer headers chain has insufficient work")
-                return
-        self._fetch_directly(conn, last, turn)
+                return False
         self._news[conn.id] = None
+        return True
 
     def _is_worth_memory(self, headers: Sequence[BlockHeader], parent: BlockNode) -> bool:
         last = self._chain.tree.get(headers[-1].hash)
@@ -458,9 +469,11 @@ class Blocks:
             return
         if parent.chainwork + block_work(header.bits) < work_threshold(chain):
             return
-        node = self._accept_headers(conn, [header], turn, was_compact=True)
-        if node is None:
-            return
+        node = chain.tree.get(header.hash)
+        if node is None or not chain.is_active(node):
+            node = self._accept_headers(conn, [header], turn, was_compact=True)
+            if node is None:
+                return
         self.download.has(conn.id, node)
         self._news[conn.id] = None
         if node.has_data:
@@ -606,10 +619,11 @@ class Blocks:
 
     def conclude(self, turn: Turn) -> int | None:
         """Announce and ask, now that all is said; when to come back in any case."""
-        for id_ in self._take_news():
-            conn = self._peers.get(id_)
-            if conn is not None and conn.is_ready and not conn.is_gone:
-                self._conclude_with(conn, turn)
+        if self._news or self._is_news_for_all:
+            for id_ in self._take_news():
+                conn = self._peers.get(id_)
+                if conn is not None and conn.is_ready and not conn.is_gone:
+                    self._conclude_with(conn, turn)
         return earliest(self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
@@ -623,7 +637,7 @@ class Blocks:
             nodes = self.download.next_blocks(conn.id, self._chain, turn.now.mono_ns)
             if nodes:
                 self._ask(conn, nodes, turn)
-        if conn.peer.kind in _CHOSEN:
+        if conn.is_chosen:
             self._consider(conn, turn)
 
     def _take_news(self) -> list[int]:

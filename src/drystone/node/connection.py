@@ -26,6 +26,7 @@ class Connection:
         "has_sent_sendheaders",
         "held_bytes",
         "id",
+        "is_chosen",
         "is_gone",
         "is_high_bandwidth",
         "is_paused",
@@ -58,6 +59,7 @@ class Connection:
 
         # Blocks.
         self.serves_blocks = False
+        self.is_chosen = False  # we dialled it of our own accord
         self.best_header_sent: BlockNode | None = None
         self.blocks_to_announce: list[BlockNode] = []
         self.continue_at: BlockHash | None = None  # asked for this one, it is told of the tip

@@ -112,7 +112,7 @@ class Node:
         self.chain = chain
         self.mempool = mempool
         self.settings = settings or default_settings(chain.params)
-        self._wire = wire or Wire(0)
+        self._wire = wire or Wire(chain.params, 0)
         self.peers: dict[int, Connection] = {}
         self._dialling = Dialling()
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
@@ -265,7 +265,8 @@ class Node:
                 conn.results.extend(conn.peer.receive(data, turn.now))
             else:
                 break
-        self._watch(conn)
+        if conn.peer.liveness.wake_at_ns < conn.watched_ns:
+            self._watch(conn)
 
     def _take(self, conn: Connection, turn: Turn) -> None:
         result = conn.results.popleft()

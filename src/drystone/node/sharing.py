@@ -9,14 +9,14 @@ from drystone.mempool.script_cache import ScriptCache
 from drystone.p2p.framing import FrameTable
 from drystone.p2p.peer import MessageTable
 
-MOST_WIRE_BYTES: Final = 8_000_000  # of messages, in half of a table
+MOST_WIRE_BYTES: Final = 8_000_000  # of messages, in each table
 
 
 class Wire:
     """Messages as bytes: tables for connections to share."""
 
-    def __init__(self, most_bytes: int = MOST_WIRE_BYTES) -> None:
-        self.frames = FrameTable(most_bytes)
+    def __init__(self, params: Params, most_bytes: int = MOST_WIRE_BYTES) -> None:
+        self.frames = FrameTable(params.magic, most_bytes)
         self.messages: MessageTable = Memo(most_bytes)
 
 
@@ -31,7 +31,7 @@ class Sharing:
     def __init__(self, params: Params) -> None:
         self.findings = Findings(params)
         self.scripts: ScriptCache | None = ScriptCache()
-        self.wire = Wire()
+        self.wire = Wire(params)
 
     @classmethod
     def none(cls, params: Params) -> Self:
@@ -39,5 +39,5 @@ class Sharing:
         sharing = cls(params)
         sharing.findings = Findings.none(params)
         sharing.scripts = None
-        sharing.wire = Wire(0)
+        sharing.wire = Wire(params, 0)
         return sharing

@@ -97,6 +97,8 @@ class Transactions:
         self._has_wanted_nothing = False  # some peers were told so
         self._steps = FeeSteps(mempool.policy.minrelaytxfee)
         self._rebroadcast_ns: int | None = None
+        self._due_ns: int | None = None  # when something is to be done next...
+        self._is_due_known = True  # ...or it is to be found out
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
         self.has_changed = False  # the mempool, since the miner last looked
 
@@ -104,6 +106,7 @@ class Transactions:
 
     def ready(self, conn: Connection, turn: Turn) -> None:
         """The handshake is over."""
+        self._is_due_known = False
         if not conn.peer.kind.relays_transactions:
             return
         relay = self._relays[conn.id] = TxPeer(self.mempool.sequence)
@@ -124,6 +127,7 @@ class Transactions:
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
+        self._is_due_known = False
         self._relay.disconnected(conn.id)
         if self._relays.pop(conn.id, None) is not None:
             self._requests.disconnected(conn.id)
@@ -133,6 +137,7 @@ class Transactions:
 
     def hear_of(self, conn: Connection, items: Iterable[Inventory], turn: Turn) -> None:
         """An inv of transactions."""
+        self._is_due_known = False
         if conn.id not in self._relays or not self._is_welcome:
             return
         wanted_type = MSG_WTX if conn.peer.wtxid_relay else MSG_TX
@@ -157,6 +162,7 @@ class Transactions:
 
     def take(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         """A transaction has come."""
+        self._is_due_known = False
         tx = message.tx
         if conn.id not in self._relays:
             return
@@ -176,6 +182,7 @@ class Transactions:
 
     def not_found(self, conn: Connection, message: NotFound) -> None:
         """A peer has not what it was asked for: ask the next one."""
+        self._is_due_known = False
         for item in message.items:
             if item.is_tx:
                 self._requests.answered(conn.id, item.hash)
@@ -184,6 +191,7 @@ class Transactions:
 
     def submit(self, tx: Transaction, turn: Turn) -> Rejected | None:
         """A transaction of the user's."""
+        self._is_due_known = False
         outcome = self.mempool.accept(tx, ChainView.at_tip(self._chain), turn.now.unix_s)
         if isinstance(outcome, Refused):
             self._tell_removed(outcome.removed, turn)
@@ -320,6 +328,7 @@ class Transactions:
 
     def follow(self, change: TipChange, turn: Turn) -> None:
         """The tip has moved."""
+        self._is_due_known = False
         if change.disconnected:
             self._confirmed.clear()
         if self._has_wanted_nothing and not self._initial_download.is_on(turn.now):
@@ -366,8 +375,9 @@ class Transactions:
 
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
-        now_ns = turn.now.mono_ns
-        due_ns = self._due_at()
+        now_ns, due_ns = turn.now.mono_ns, self._due_ns
+        if not self._is_due_known:
+            due_ns = self._due_at()
         if due_ns is None or due_ns > now_ns:
             return due_ns
         self._ask(turn)
@@ -378,12 +388,14 @@ class Transactions:
         return self._due_at()
 
     def _due_at(self) -> int | None:
-        return earliest(
+        self._is_due_known = True
+        self._due_ns = earliest(
             self._requests.due_at(),
             self._relay.due_at(),
             self._rebroadcast_ns,
             self._fee_filters_ns,
         )
+        return self._due_ns
 
     def _ask(self, turn: Turn) -> None:
         due = self._requests.due(turn.now.mono_ns, self._is_here)
@@ -450,6 +462,7 @@ class Transactions:
 
     def announce_all(self, conn: Connection, turn: Turn) -> None:
         """Answer a mempool message (BIP35), when the peer's time comes."""
+        self._is_due_known = False
         if conn.id in self._relays and conn.peer.wants_transactions:
             for entry in self.mempool:
                 tx = entry.tx

@@ -72,12 +72,14 @@ class Transport(Protocol):
 class FrameTable:
     """Whole frames that go through many connections: what is in them, and how it is framed.
 
-    Connections of several nodes may share one. most_bytes: of messages in half of it; 0: none.
+    Connections of several nodes may share one, if they are of one chain. read: by the bytes of
+    the frame. made: by command and payload. most_bytes: of messages in it; 0: none.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, magic: bytes, most_bytes: int) -> None:
+        self.magic = magic
         self.read: Memo[bytes, Frame] = Memo(most_bytes)
-        self.made: Memo[tuple[bytes, str, bytes], bytes] = Memo(most_bytes)
+        self.made: Memo[tuple[str, bytes], bytes] = Memo(most_bytes)
 
 
 # Each of these is like no other, so that there is no use in remembering it.
@@ -94,7 +96,8 @@ class V1Transport:
 
     def __init__(self, magic: bytes, shared: FrameTable | None = None) -> None:
         self._magic = magic
-        self._shared = shared or _UNSHARED
+        self._shared = shared or FrameTable(magic, 0)
+        assert self._shared.magic == magic
         self._header: tuple[bytes, int, bytes] | None = None  # of the message under way
         self._partial = bytearray()  # of that message's payload, or else of its header
         self._awaited = HEADER_BYTES  # how long it has to become
@@ -107,16 +110,26 @@ class V1Transport:
     def receive(self, data: bytes) -> list[Found]:
         """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
         if self._header is None and not self._partial and not self._broken:  # between messages
-            known = self._shared.read.get(data)
-            if known is not None:
-                return [known]
-            found = self._parse(data)
-            first = found[0] if found else None
-            if type(first) is Frame and first.size_bytes == len(data):
-                if first.command not in UNIQUE:
-                    self._shared.read.put(data, first, len(data) + ENTRY_BYTES)
-            return found
+            frame = self._shared.read.get(data) or self._whole(data)
+            if frame is not None:
+                return [frame]
         return self._parse(data)
+
+    def _whole(self, data: bytes) -> Frame | None:
+        """The frame, if the bytes are just one and nothing is wrong with it."""
+        if len(data) < HEADER_BYTES:
+            return None
+        magic, field, length, checksum = _HEADER.unpack_from(data)
+        if len(data) != HEADER_BYTES + length or magic != self._magic:
+            return None
+        payload = data[HEADER_BYTES:]
+        command = command_of(field)
+        if command is None or sha256(sha256(payload).digest()).digest()[:4] != checksum:
+            return None
+        frame = Frame(command, payload, len(data))
+        if command not in UNIQUE:
+            self._shared.read.put(data, frame, len(data) + ENTRY_BYTES)
+        return frame
 
     def _parse(self, data: bytes) -> list[Found]:
         found: list[Found] = []
@@ -174,11 +187,10 @@ class V1Transport:
         """The bytes of one message to send. Raises ValueError for one that nobody would take."""
         if command in UNIQUE:
             return self._made(command, payload)
-        key = self._magic, command, payload
-        data = self._shared.made.get(key)
+        data = self._shared.made.get((command, payload))
         if data is None:
             data = self._made(command, payload)
-            self._shared.made.put(key, data, len(data) + ENTRY_BYTES)
+            self._shared.made.put((command, payload), data, len(data) + ENTRY_BYTES)
         return data
 
     def _made(self, command: str, payload: bytes) -> bytes:
@@ -187,9 +199,6 @@ class V1Transport:
             raise ValueError(f"a {command} of {length} bytes is longer than anybody takes")
         checksum = sha256(sha256(payload).digest()).digest()[:4]
         return _HEADER.pack(self._magic, command_field(command), length, checksum) + payload
-
-
-_UNSHARED: Final = FrameTable(0)
 
 
 @lru_cache(maxsize=64)

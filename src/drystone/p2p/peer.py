@@ -226,9 +226,12 @@ class Peer:
     def frame(self, command: str, payload: bytes, now: Time) -> bytes:
         """The bytes of a message whose payload is at hand."""
         data = self._transport.frame(command, payload)
-        per_message = self.traffic.sent_per_message
-        per_message[command] = per_message.get(command, 0) + len(data)
-        self._count_sent(data, now)
+        size, traffic = len(data), self.traffic
+        traffic.bytes_sent += size
+        traffic.last_sent_s = now.unix_s
+        per_message = traffic.sent_per_message
+        per_message[command] = per_message.get(command, 0) + size
+        self.liveness.sent_ns = now.mono_ns
         return data
 
     def ping(self, now: Time) -> list[Result]:
@@ -288,7 +291,8 @@ class Peer:
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
         command, payload, size = frame
         kind = MESSAGES.get(command)
-        self._count_received(OTHER if kind is None else command, size)
+        per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
+        per_message[counted_as] = per_message.get(counted_as, 0) + size
         # Out of turn comes before malformed: what nobody asked for is not even read.
         if self.state is not State.READY:
             why = self._out_of_turn(command, kind)
@@ -296,12 +300,12 @@ class Peer:
             results.append(self._close(self._refusals[kind]))
             return
         else:
-            why = self._ignored.get(kind)
+            why = self._ignored[kind] if kind in self._ignored else None
         if why is not None or kind is None:
             results.append(Ignored(command, why or f'Unknown command "{command}"'))
             return
         try:
-            message = self._read(kind, command, payload)
+            message = self._known.get((command, payload)) or self._read(kind, command, payload)
         except Oversized as error:
             results += self.misbehaving(str(error))
             return
@@ -315,15 +319,11 @@ class Peer:
             handler(self, message, now, results)
 
     def _read(self, kind: type[Any], command: str, payload: bytes) -> Message:
-        """A message, unless it has been read before. Raises DecodeError."""
-        if command in UNIQUE:
-            message: Message = kind.decode(Reader(payload))
-            return message
-        known = self._known.get((command, payload))
-        if known is None:
-            known = kind.decode(Reader(payload))
-            self._known.put((command, payload), known, len(payload) + ENTRY_BYTES)
-        return known
+        """Make a message of its bytes. Raises DecodeError."""
+        message: Message = kind.decode(Reader(payload))
+        if command not in UNIQUE:
+            self._known.put((command, payload), message, len(payload) + ENTRY_BYTES)
+        return message
 
     def _out_of_turn(self, command: str, kind: type | None) -> str | None:
         """Why a message is to be ignored during the handshake, if it is."""
@@ -454,14 +454,11 @@ class Peer:
     # Helpers.
 
     def _send_raw(self, data: bytes, now: Time) -> Send:
-        self._count_sent(data, now)
-        return Send(data)
-
-    def _count_sent(self, data: bytes, now: Time) -> None:
         traffic = self.traffic
         traffic.bytes_sent += len(data)
         traffic.last_sent_s = now.unix_s
         self.liveness.sent_ns = now.mono_ns
+        return Send(data)
 
     def _send_version(self, now: Time) -> Send:
         self._nonce = self._dice.below(1 << 64)
