@@ -57,13 +57,14 @@ class Announcing:
     def _connecting(self, conn: Connection, nodes: list[BlockNode]) -> list[BlockNode] | None:
         """Those that a peer lacks and whose headers it can connect; None if it can't."""
         news: list[BlockNode] = []
+        best, sent = self._download.best_known(conn.id), conn.best_header_sent
         for node in nodes:
             if not self._chain.is_active(node) or (news and node.parent is not news[-1]):
                 return None  # reorganised meanwhile
             if not news:
-                if self.has_header(conn, node):
+                if _is_below(node, best, sent):
                     continue
-                if node.parent is not None and not self.has_header(conn, node.parent):
+                if node.parent is not None and not _is_below(node.parent, best, sent):
                     return None
             news.append(node)
         return news
@@ -82,7 +83,14 @@ class Announcing:
 
     def has_header(self, conn: Connection, node: BlockNode) -> bool:
         """Whether a peer has a header, as far as we know. Core: PeerHasHeader."""
-        best, sent = self._download.best_known(conn.id), conn.best_header_sent
-        return (best is not None and best.descends_from(node)) or (
-            sent is not None and sent.descends_from(node)
-        )
+        return _is_below(node, self._download.best_known(conn.id), conn.best_header_sent)
+
+
+def _is_below(node: BlockNode, *tops: BlockNode | None) -> bool:
+    """Whether a block is one of some others, or below one."""
+    for top in tops:
+        if top is node:
+            return True
+        if top is not None and top.height > node.height and top.descends_from(node):
+            return True
+    return False

@@ -624,6 +624,8 @@ class Blocks:
                 conn = self._peers.get(id_)
                 if conn is not None and conn.is_ready and not conn.is_gone:
                     self._conclude_with(conn, turn)
+        if not (self.download.busy or self._headers.timed or self._chain_sync.peers):
+            return None
         return earliest(self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
@@ -645,9 +647,9 @@ class Blocks:
 
         As long as blocks are missing that nobody was asked for, it does.
         """
-        if self._news and not self._is_news_for_all:
-            missing = self.header_tip.best.height - self._chain.height
-            self._is_news_for_all = missing > len(self.download)
+        best, tip = self.header_tip.best, self._chain.tip
+        if best is not tip and best.height - tip.height > len(self.download):
+            self._is_news_for_all = True
         ids = list(self._peers if self._is_news_for_all else self._news)
         self._news.clear()
         self._is_news_for_all = False

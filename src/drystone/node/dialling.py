@@ -60,9 +60,6 @@ class Dialling:
 
     def due(self, now_ns: int) -> list[NetAddress]:
         """The addresses to dial now; that they are being dialled is noted."""
-        due_ns = self.due_at()
-        if due_ns is None or due_ns > now_ns:
-            return []
         due = [
             address
             for address, wanted in self._wanted.items()

@@ -415,8 +415,12 @@ class Node:
             )
             if not turn.left:
                 break
-        turn.actions += map(Dial, self._dialling.due(now_ns))
-        at_ns = earliest(at_ns, self._dialling.due_at())
+        dial_ns = self._dialling.due_at()
+        if dial_ns is not None:
+            if dial_ns <= now_ns:
+                turn.actions += map(Dial, self._dialling.due(now_ns))
+                dial_ns = self._dialling.due_at()
+            at_ns = earliest(at_ns, dial_ns)
         if at_ns is None:
             self._alarms.cancel(_ALARM)
         else:

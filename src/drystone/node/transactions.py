@@ -123,7 +123,7 @@ class Transactions:
             wtxid_relay=conn.peer.wtxid_relay,
             may_flood=Permissions.RELAY in conn.peer.permissions,
         )
-        self._tell_fee_filter(conn, relay, turn)
+        self._tell_fee_filter(conn, relay, self._wanted_rate(turn), turn)
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
@@ -473,18 +473,23 @@ class Transactions:
     def _tell_fee_filters(self, turn: Turn) -> None:
         """Tell peers what transactions must pay, each at its time, if that has changed."""
         self._fee_filters_ns = None
+        rate = self._wanted_rate(turn)
         for id_, relay in self._relays.items():
-            self._tell_fee_filter(self._peers[id_], relay, turn)
+            self._tell_fee_filter(self._peers[id_], relay, rate, turn)
 
-    def _tell_fee_filter(self, conn: Connection, relay: TxPeer, turn: Turn) -> None:
+    def _wanted_rate(self, turn: Turn) -> int:
+        """What transactions must pay to be of use to us."""
+        rate = self.mempool.minimum_rate(turn.now.unix_s)
+        if self._initial_download.is_on(turn.now):
+            self._has_wanted_nothing = True
+            return NOTHING
+        return rate
+
+    def _tell_fee_filter(self, conn: Connection, relay: TxPeer, rate: int, turn: Turn) -> None:
         peer, fees = conn.peer, relay.fee_filter
         if peer.common_version < FEEFILTER_VERSION or Permissions.FORCERELAY in peer.permissions:
             return
-        rate = self.mempool.minimum_rate(turn.now.unix_s)
-        if self._initial_download.is_on(turn.now):
-            rate = NOTHING
-            self._has_wanted_nothing = True
-        elif fees.sent == NOTHING:
+        if rate != NOTHING and fees.sent == NOTHING:
             fees.next_ns = turn.now.mono_ns  # it is over
         if fees.is_due(rate, turn.now.mono_ns, self._dice):
             if rate != NOTHING:

@@ -4,6 +4,7 @@ from drystone.core.time import Time
 from drystone.node.connection import Connection
 from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
 from drystone.p2p import results
+from drystone.p2p.handshake import State
 from drystone.p2p.messages import Message
 
 
@@ -25,8 +26,9 @@ class Turn:
 
     def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
         """The same, of a message whose bytes are at hand."""
-        if not to.peer.is_closed:
-            self.actions.append(Send(to.id, to.peer.frame(command, payload, self.now)))
+        peer = to.peer
+        if peer.state is not State.CLOSED:
+            self.actions.append(Send(to.id, peer.frame(command, payload, self.now)))
 
     def tell(self, news: News) -> None:
         """Something has happened."""

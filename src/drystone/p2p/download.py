@@ -99,7 +99,7 @@ class BlockDownload:
         self._minimum_chainwork = minimum_chainwork
         self._segwit_height = segwit_height
         self._sources: dict[int, _Source] = {}
-        self._busy: dict[int, _Source] = {}  # those with blocks in flight: only they can be late
+        self.busy: dict[int, _Source] = {}  # those with blocks in flight: only they can be late
         self._asked: dict[BlockHash, list[int]] = {}  # by block, the peers that were asked for it
         self.stalling_timeout_ns = BLOCK_STALLING_TIMEOUT_DEFAULT_NS
 
@@ -112,7 +112,7 @@ class BlockDownload:
     def disconnected(self, peer: int) -> None:
         """Others may be asked for what it was asked for."""
         source = self._sources.pop(peer, None)
-        self._busy.pop(peer, None)
+        self.busy.pop(peer, None)
         if source is not None:
             for block_hash in source.in_flight:
                 self._asked_no_more(block_hash, peer)
@@ -132,14 +132,16 @@ class BlockDownload:
         source = self._sources[peer]
         if source.last_unknown is not None:
             self._look_up(source)
-        return self._consider(source, node)
-
-    @staticmethod
-    def _consider(source: _Source, node: BlockNode) -> BlockNode:
         best = source.best_known
         if best is None or node.chainwork >= best.chainwork:
             source.best_known = best = node
         return best
+
+    @staticmethod
+    def _consider(source: _Source, node: BlockNode) -> None:
+        best = source.best_known
+        if best is None or node.chainwork >= best.chainwork:
+            source.best_known = node
 
     def best_known(self, peer: int) -> BlockNode | None:
         """The best block that a peer has, as far as we know its header."""
@@ -263,7 +265,7 @@ class BlockDownload:
             return False
         if not source.in_flight:
             source.downloading_since_ns = now_ns
-            self._busy[peer] = source
+            self.busy[peer] = source
         source.in_flight[node.hash] = node
         self._asked.setdefault(node.hash, []).append(peer)
         return True
@@ -280,7 +282,7 @@ class BlockDownload:
                 source.downloading_since_ns = max(source.downloading_since_ns, now_ns)
             del source.in_flight[block_hash]
             if not source.in_flight:
-                del self._busy[asked]
+                del self.busy[asked]
             source.stalling_since_ns = None
             self._asked_no_more(block_hash, asked)
 
@@ -328,11 +330,11 @@ class BlockDownload:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue if nothing comes."""
-        if not self._busy:
+        if not self.busy:
             return None
         patience_ns = self._patience_ns()
         times = []
-        for source in self._busy.values():
+        for source in self.busy.values():
             times.append(source.downloading_since_ns + patience_ns)
             if source.stalling_since_ns is not None:
                 times.append(source.stalling_since_ns + self.stalling_timeout_ns)
@@ -345,7 +347,7 @@ class BlockDownload:
 
     def _patience_ns(self) -> int:
         """One spacing, and half of one for each other peer that sends us blocks meanwhile."""
-        return self._spacing_ns + self._spacing_ns * (len(self._busy) - 1) // 2
+        return self._spacing_ns + self._spacing_ns * (len(self.busy) - 1) // 2
 
 
 def _window_end(source: _Source) -> int:

@@ -462,6 +462,13 @@ class _End(Generic[Name, Address]):
         if self._is_held:
             return
         queue, now_ns = self._queue, self._world.now_ns
+        if len(queue) == 1 and queue[0][0] <= now_ns:  # as it mostly is
+            item = queue.popleft()[1]
+            if isinstance(item, bytes):
+                self._hand_over(item, 1)
+            else:
+                self.other.signalled(item)
+            return
         chunks: list[bytes] = []
         while queue and queue[0][0] <= now_ns:
             item = queue.popleft()[1]
@@ -469,16 +476,15 @@ class _End(Generic[Name, Address]):
                 chunks.append(item)
                 continue
             if chunks:
-                self._hand_over(chunks)
+                self._hand_over(b"".join(chunks), len(chunks))
                 chunks = []
             self.other.signalled(item)
         if chunks:
-            self._hand_over(chunks)
+            self._hand_over(b"".join(chunks), len(chunks))
 
-    def _hand_over(self, chunks: list[bytes]) -> None:
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def _hand_over(self, data: bytes, chunks: int) -> None:
         size = len(data)
-        self._queued_bytes -= size + CHUNK_BYTES * len(chunks)
+        self._queued_bytes -= size + CHUNK_BYTES * chunks
         there = self.other
         if there.is_open:
             world = self._world

@@ -35,7 +35,7 @@ class Trace:
         stamped = f"{time_ns} {line}"
         self.events += 1
         self._unhashed.append(stamped)
-        if len(self._unhashed) >= _LINES_HASHED_TOGETHER:
+        if self.events % _LINES_HASHED_TOGETHER == 0:
             self._hash_lines()
         if self._keep:
             self.lines.append(stamped)
