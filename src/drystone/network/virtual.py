@@ -34,6 +34,7 @@ from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
+from drystone.network.opening import calm_collector
 from drystone.node.events import (
     Action,
     Announce,
@@ -109,7 +110,7 @@ class VirtualNode:
         self._settings = settings
         self._streams: HostStreams[str, NetAddress]
         self._starts = 0
-        self._alarm = 0  # only the latest wake-up asked for counts
+        self._alarm = network.world.alarm(lambda: self.handle(Wake()))
         self._replies = 0
         self.answers: dict[int, Reply] = {}
         self.start()
@@ -137,7 +138,7 @@ class VirtualNode:
     def crash(self) -> None:
         """Lose everything that no store has acknowledged."""
         self.is_up = False
-        self._alarm += 1
+        self._alarm.set(None)
         self.miner.offer(None)
         self._streams.crash()
 
@@ -157,7 +158,7 @@ class VirtualNode:
         if isinstance(action, Announce):
             self._network.told(self.name, action.news)
         elif isinstance(action, WakeAt):
-            self._wake_at(action.mono_ns)
+            self._alarm.set(action.mono_ns)
         elif isinstance(action, Mine):
             self.miner.offer(action.offer)
         elif isinstance(action, Close):
@@ -166,18 +167,6 @@ class VirtualNode:
             self._streams.dial(action.address)
         elif isinstance(action, Reply):
             self.answers[action.id] = action
-
-    def _wake_at(self, mono_ns: int | None) -> None:
-        self._alarm += 1
-        if mono_ns is None:
-            return
-        alarm, world = self._alarm, self._network.world
-
-        def ring() -> None:
-            if alarm == self._alarm:
-                self.handle(Wake())
-
-        world.at(max(mono_ns, world.now_ns), ring)
 
     def order_mining(self) -> None:
         """Have the core offer blocks if anybody is to search them."""
@@ -249,7 +238,7 @@ class VirtualMiner:
         self._offer: Offer | None = None
         self._expected = 1
         self._since_ns = 0  # spent up to here
-        self._search = 0  # only the latest counts
+        self._alarm = network.world.alarm(self._find)
         self._is_paused = False
 
     def offer(self, offer: Offer | None) -> None:
@@ -285,17 +274,11 @@ class VirtualMiner:
 
     def _plan(self) -> None:
         """Find the block when what is left will be spent."""
-        self._search += 1
         if not self._is_busy:
+            self._alarm.set(None)
             return
-        search = self._search
         wait_ns = -(-self._left * self._expected * SECOND_NS // (self.hashes_per_s << 64))
-
-        def ring() -> None:
-            if search == self._search:
-                self._find()
-
-        self._network.world.after(wait_ns, ring)
+        self._alarm.set(self._network.world.now_ns + wait_ns)
 
     def _find(self) -> None:
         self._left = unit_exponential(self._dice)
@@ -498,11 +481,13 @@ class VirtualNetwork:
 
     def run_for(self, seconds: float) -> None:
         """Let virtual seconds pass."""
-        self.world.run_for(round(seconds * SECOND_NS))
+        with calm_collector():
+            self.world.run_for(round(seconds * SECOND_NS))
 
     def run_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Run until something is the case. Raises TimeoutError."""
-        self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
+        with calm_collector():
+            self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
 
     def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
