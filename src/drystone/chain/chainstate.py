@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from drystone.chain.coins import CoinsCache, CoinsChange
+from drystone.chain.coins import MOST_READ, CoinsCache, CoinsChange
 from drystone.chain.findings import Finding, Findings, again
 from drystone.chain.recent import RecentBlocks
 from drystone.chain.signatures import AtOnce, Signatures, Verdict
@@ -152,12 +152,13 @@ class ChainState:
         are_scripts_assumed: Callable[[BlockNode], bool] = _never,
         flush_changes: int = FLUSH_CHANGES,
         flush_blocks: int = FLUSH_BLOCKS,
+        coins_read: int = MOST_READ,
         progress: Progress = _no_progress,
     ) -> None:
         self.params = params
         self.tree = BlockTree(params.genesis.header)
         self._blocks = blocks
-        self._coins = CoinsCache(coins)
+        self._coins = CoinsCache(coins, coins_read)
         self._signatures = signatures or AtOnce()
         self._findings = findings or Findings.none(params)
         assert self._findings.params == params

@@ -18,6 +18,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Final
 
+from drystone.chain.bases import FLUSH_BLOCKS, SharedCoins
 from drystone.chain.chainstate import Arrival, ChainState
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.chain.tree import BlockNode
@@ -94,7 +95,7 @@ class VirtualNode:
         address: NetAddress,
         *,
         blocks: MemoryBlocks,
-        coins: MemoryCoins,
+        coins: MemoryCoins | SharedCoins,
         settings: Settings,
         script_pubkey: bytes,
     ) -> None:
@@ -126,7 +127,14 @@ class VirtualNode:
             return world.stream("node", self.name, start, purpose)
 
         params, sharing = self._network.params, self._network.sharing
-        chain = ChainState(params, self._blocks, self._coins, findings=sharing.findings)
+        chain = ChainState(
+            params,
+            self._blocks,
+            self._coins,
+            findings=sharing.findings,
+            flush_blocks=FLUSH_BLOCKS,
+            coins_read=0,  # they are in memory anyway
+        )
         mempool = Mempool(params, scripts=sharing.scripts)
         self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
         self._streams = self._network.links.attach(self.name, self, self.address)
@@ -346,7 +354,7 @@ class VirtualNetwork:
         name = name or f"n{len(self.nodes)}"
         if name in self.nodes:
             raise UserError(f"there is a node {name} already")
-        blocks, coins = opening_stores(self.params)
+        blocks, coins = opening_stores(self.params, self.sharing)
         number = len(self.nodes) + 1
         address = NetAddress(Network.IPV4, bytes((10, *number.to_bytes(3))), self.params.port)
         node = VirtualNode(
@@ -573,12 +581,17 @@ def unix_start(params: Params) -> int:
     return max(UNIX_START, params.genesis.header.time + params.pow_spacing_s)
 
 
-def opening_stores(params: Params) -> tuple[MemoryBlocks, MemoryCoins]:
+def opening_stores(
+    params: Params, sharing: Sharing | None = None
+) -> tuple[MemoryBlocks, MemoryCoins | SharedCoins]:
     """Stores of a new node: empty, or with the history of `local`, which is connected once."""
-    if params != LOCAL:
-        return MemoryBlocks(), MemoryCoins()
-    blocks, coins = _local_stores()
-    return blocks.copy(), coins.copy()
+    blocks, coins = MemoryBlocks(), MemoryCoins()
+    if params == LOCAL:
+        history_blocks, history_coins = _local_stores()
+        blocks, coins = MemoryBlocks(history_blocks), history_coins.copy()
+    if sharing is None or sharing.coins is None:
+        return blocks, coins
+    return blocks, SharedCoins(sharing.coins, coins)
 
 
 @cache

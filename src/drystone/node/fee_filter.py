@@ -1,6 +1,7 @@
 """Telling peers which transactions are not worth announcing, for what they pay (BIP133)."""
 
 from bisect import bisect_left
+from functools import lru_cache
 from typing import Final
 
 from drystone.core.chance import Dice
@@ -22,11 +23,7 @@ class FeeSteps:
     """
 
     def __init__(self, minrelaytxfee: int) -> None:
-        self._steps = [0]
-        step = max(1, minrelaytxfee // 2)
-        while step <= _HIGHEST:
-            self._steps.append(step)
-            step = max(step * 11 // 10, step + 1)
+        self._steps = _steps_from(minrelaytxfee)
 
     def rounded(self, rate: int, dice: Dice) -> int:
         """A step near a rate: two times of three the one below."""
@@ -34,6 +31,16 @@ class FeeSteps:
         if at == len(self._steps) or (at > 0 and dice.below(3)):
             at -= 1
         return self._steps[at]
+
+
+@lru_cache(maxsize=16)
+def _steps_from(minrelaytxfee: int) -> tuple[int, ...]:
+    steps = [0]
+    step = max(1, minrelaytxfee // 2)
+    while step <= _HIGHEST:
+        steps.append(step)
+        step = max(step * 11 // 10, step + 1)
+    return tuple(steps)
 
 
 class FeeFilter:

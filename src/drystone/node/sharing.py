@@ -2,6 +2,7 @@
 
 from typing import Final, Self
 
+from drystone.chain.bases import CoinBases
 from drystone.chain.findings import Findings
 from drystone.consensus.params import Params
 from drystone.core.memo import Memo
@@ -30,14 +31,16 @@ class Sharing:
 
     def __init__(self, params: Params) -> None:
         self.findings = Findings(params)
+        self.coins: CoinBases | None = CoinBases()
         self.scripts: ScriptCache | None = ScriptCache()
         self.wire = Wire(params)
 
     @classmethod
     def none(cls, params: Params) -> Self:
-        """Tables that remember nothing; scripts are remembered by each node for itself."""
+        """Tables that remember nothing; each node has coins and scripts of its own."""
         sharing = cls(params)
         sharing.findings = Findings.none(params)
+        sharing.coins = None
         sharing.scripts = None
         sharing.wire = Wire(params, 0)
         return sharing
