@@ -8,6 +8,7 @@ Time is the wall's, the least of the rounds; the large network runs once.
 
 import argparse
 import gc
+import os
 import resource
 import subprocess
 import sys
@@ -15,51 +16,22 @@ import time
 from collections.abc import Callable
 
 from drystone.consensus.chains import LOCAL
-from drystone.core.chance import Stream
-from drystone.core.time import SECOND_NS
-from drystone.mining.rates import default_hashes_per_s, shares
+from drystone.core.time import SECOND_NS, Time
+from drystone.mining.rates import default_hashes_per_s
 from drystone.network.virtual import VirtualNetwork
+from drystone.p2p.framing import Frame
+from drystone.p2p.peer import Peer
+from drystone.p2p.results import Result
 
 DEGREE = 8
 MESSAGES_NODES, MESSAGES_BLOCKS = 100, 60
 
 
-def regular_graph(nodes: int, degree: int, dice: Stream) -> list[tuple[int, int]]:
-    """Pairs, in which each node is as often as all others, and no pair twice.
-
-    Free ends are paired by chance. Where that does not work out, a pair is broken up for it.
-    """
-    ends = [node for node in range(nodes) for _ in range(degree)]
-    pairs: dict[tuple[int, int], None] = {}
-    while ends:
-        one = ends.pop()
-        at = dice.below(len(ends))
-        ends[at], ends[-1] = ends[-1], ends[at]
-        other = ends.pop()
-        pair = (min(one, other), max(one, other))
-        if one != other and pair not in pairs:
-            pairs[pair] = None
-            continue
-        ends += pair
-        broken = list(pairs)[dice.below(len(pairs))] if len(ends) < 2 * degree else None
-        if broken is not None:
-            del pairs[broken]
-            ends += broken
-        for n in range(len(ends) - 1, 0, -1):
-            swap = dice.below(n + 1)
-            ends[n], ends[swap] = ends[swap], ends[n]
-    return list(pairs)
-
-
 def large(nodes: int) -> VirtualNetwork:
-    """Nodes that mine, on a random graph of degree 8, all connected."""
-    network = VirtualNetwork(0, seed=1)
-    for rate in shares(default_hashes_per_s(LOCAL), nodes):
-        network.add_node(hashes_per_s=rate)
-    names = list(network.nodes)
-    for one, other in regular_graph(nodes, min(DEGREE, nodes - 1), Stream(1, "graph")):
-        network.connect(names[one], names[other])
-    return network
+    """Nodes that mine, each connected to eight chosen by chance."""
+    return VirtualNetwork(
+        nodes, seed=1, hashes_per_s=default_hashes_per_s(LOCAL), topology=f"random:{DEGREE}"
+    )
 
 
 def until_height(network: VirtualNetwork, height: int) -> None:
@@ -93,20 +65,18 @@ def ready(_: argparse.Namespace) -> None:
 
 def messages(_: argparse.Namespace) -> None:
     """Messages a second. They are counted in one run, and the next one, the same, is timed."""
-    from drystone.p2p.peer import Peer  # noqa: PLC0415
-
     taken = 0
-    take = Peer._take  # noqa: SLF001
+    take = Peer._take
 
-    def counting(self: Peer, *args: object) -> None:
+    def counting(self: Peer, frame: Frame, now: Time, results: list[Result]) -> None:
         nonlocal taken
         taken += 1
-        take(self, *args)  # type: ignore[arg-type]
+        take(self, frame, now, results)
 
     digests = []
     elapsed_s = 0.0
     for counts in (True, False):
-        Peer._take = counting if counts else take  # type: ignore[method-assign]  # noqa: SLF001
+        Peer._take = counting if counts else take  # type: ignore[method-assign]
         network = large(MESSAGES_NODES)
         start = time.perf_counter()
         until_height(network, 119 + MESSAGES_BLOCKS)
@@ -138,12 +108,10 @@ MEASURES: dict[str, Callable[[argparse.Namespace], None]] = {
 
 def figures(name: str, args: argparse.Namespace, **environment: str) -> list[float]:
     """What a process of its own prints."""
-    import os  # noqa: PLC0415
-
     command = [sys.executable, __file__, "--measure", name]
     command += ["--nodes", str(args.nodes), "--blocks", str(args.blocks)]
     env = os.environ | environment
-    ended = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=env)  # noqa: S603
+    ended = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=env)
     return [float(word) for word in ended.stdout.split()]
 
 

@@ -26,7 +26,7 @@ from drystone.chain.signatures import AtOnce, Signatures, Verdict
 from drystone.chain.store import BlockStore, BlockUndo, CoinStore, StoreError, Validity
 from drystone.chain.tree import BlockNode, BlockTree, fork_of, path_up
 from drystone.consensus.coins import Coin
-from drystone.consensus.connect import BlockChange, check_scripts, connect_block
+from drystone.consensus.connect import BlockChange, Known, check_scripts, connect_block
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, Rejected
 from drystone.consensus.header import (
@@ -132,9 +132,11 @@ class ChainState:
 
     blocks, coins: the stores, which are this object's alone from here on. signatures: who checks
     them. are_scripts_assumed: whether a block's scripts are taken to be valid without a look.
-    progress: is told while coins that lag behind are walked to the tip. findings: about blocks, which
-    other nodes of the same chain may share.
+    progress: is told while coins that lag behind are walked to the tip. findings: about blocks,
+    which other nodes of the same chain may share.
 
+    known_scripts: tells of which transactions the scripts were found valid before: a mempool's
+    cache, which its node puts here.
     unrecorded: blocks that the store has found, but was never told of: `importing` takes them in.
 
     A StoreError, or anything else that isn't about a block, leaves the object of no use: what was
@@ -160,8 +162,7 @@ class ChainState:
         self._blocks = blocks
         self._coins = CoinsCache(coins, coins_read)
         self._signatures = signatures or AtOnce()
-        self._findings = findings or Findings.none(params)
-        assert self._findings.params == params
+        self.findings = findings or Findings.none(params)
         self._are_scripts_assumed = are_scripts_assumed
         self._flush_changes = flush_changes
         self._flush_blocks = flush_blocks
@@ -172,6 +173,7 @@ class ChainState:
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
         self._trouble: str | None = None
+        self.known_scripts: Known | None = None
         self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
 
@@ -242,7 +244,7 @@ class ChainState:
 
     def is_mutated(self, block: Block, *, expect_commitment: bool) -> bool:
         """Whether these bytes can't be the block that the header stands for: `consensus.block`."""
-        return self._findings.of(block).is_mutated(expect_commitment=expect_commitment)
+        return self.findings.of(block).is_mutated(expect_commitment=expect_commitment)
 
     def submit_header(self, header: BlockHeader, *, now: int) -> BlockNode:
         """Take in a header alone. now: unix seconds, by which it may be two hours ahead.
@@ -357,6 +359,11 @@ class ChainState:
             finally:
                 self._blocks.close()
 
+    def abandon(self) -> None:
+        """Let go of the stores and write nothing more, as if the process had been killed."""
+        self._trouble = self._trouble or "it is abandoned"
+        self.close()
+
     @contextmanager
     def _step(self) -> Iterator[None]:
         """Something that ends whole, or leaves the object of no use."""
@@ -378,7 +385,7 @@ class ChainState:
             if node.is_failed:
                 raise BlockInvalid("duplicate-invalid", f"known to be: {node.failure or 'below'}")
             return node
-        known = self._findings.header(header.hash)
+        known = self.findings.header(header.hash)
         if known is None:
             check_header(header, self.params)
         parent = self.tree.parent_of(header)
@@ -389,7 +396,7 @@ class ChainState:
         else:
             self._check_header_in_place(header, parent, max_time)
             node = self.tree.add(header, parent)
-            self._findings.keeps_rules(node)
+            self.findings.keeps_rules(node)
         self._dirty[node] = None
         return node
 
@@ -405,7 +412,7 @@ class ChainState:
         )
 
     def _receive(self, arrival: Arrival, now: int) -> Outcome:
-        finding = self._findings.of(arrival.block)
+        finding = self.findings.of(arrival.block)
         block = finding.block
         try:
             finding.check(self.params)
@@ -498,7 +505,7 @@ class ChainState:
         waiting: those below it. If this one is invalid, but one of those is, too, that one is to
         be found. Raises _FoundInvalid.
         """
-        finding = self._findings.of(self.block(node.hash))
+        finding = self.findings.of(self.block(node.hash))
         if finding.change is not None:
             paper.connect(finding.change)
             return _Connected(node, finding, finding.change, None)
@@ -549,6 +556,7 @@ class ChainState:
             bip34_ancestor=parent.ancestor(bip34_height).hash if has_bip34 else None,
             are_valid=are_valid,
             coinbases_differ=bip34_height <= 1,
+            known=self.known_scripts,
         )
 
     def _settle(self, connected: _Connected) -> None:

@@ -7,7 +7,7 @@ has found about a block holds for all nodes on the same chain, whoever sent it.
 
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 from drystone.chain.store import BlockUndo
 from drystone.chain.tree import BlockNode, KnownHeader
@@ -21,6 +21,9 @@ from drystone.primitives.hashes import BlockHash
 
 MOST_TRANSACTIONS: Final = 40_000  # of the blocks in a table
 MOST_HEADERS: Final = 20_000
+
+
+Error = TypeVar("Error", bound=Rejected)
 
 
 class Finding:
@@ -88,7 +91,7 @@ def _tell(outcome: Rejected | bool) -> None:  # noqa: FBT001
         raise again(outcome)
 
 
-def again(error: Rejected) -> Rejected:
+def again(error: Error) -> Error:
     """The same error, without the calls that it came through: those would be kept with it."""
     return type(error)(error.reason, error.detail)
 

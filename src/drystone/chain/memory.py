@@ -21,13 +21,14 @@ class MemoryBlocks:
         self._blocks: dict[BlockHash, Block] = {}
         self._undo: dict[BlockHash, BlockUndo] = {}
         self._records: dict[BlockHash, BlockRecord] = {}
-        self._tip: BlockHash | None = base._tip if base is not None else None
+        self._tip: BlockHash | None = base.load().tip if base is not None else None
 
     def load(self) -> Loaded:
         """What an earlier chain on this store has committed."""
         records = self._records
         if self._base is not None:
-            records = self._base._records | records
+            below = self._base.load().records
+            records = {record.header.hash: record for record in below} | records
         return Loaded(list(records.values()), self._tip, ())
 
     def took_in_unrecorded(self) -> None:

@@ -69,6 +69,7 @@ from drystone.p2p.messages import (
     Headers,
     Inv,
     NotFound,
+    Pong,
     TxMessage,
 )
 from drystone.p2p.messages import (
@@ -76,8 +77,9 @@ from drystone.p2p.messages import (
 )
 from drystone.p2p.netaddress import NetAddress
 from drystone.p2p.peer import Peer
-from drystone.p2p.results import Deliver, Ready
+from drystone.p2p.results import Deliver, Ready, Result
 from drystone.p2p.results import Disconnect as Leave
+from drystone.p2p.results import Send as Answer
 from drystone.primitives.block import Block
 
 Streams = Callable[[str], Stream]
@@ -86,6 +88,10 @@ Streams = Callable[[str], Stream]
 
 def _is_dialled(conn: Connection, address: NetAddress) -> bool:
     return not conn.peer.kind.is_inbound and conn.peer.address == address
+
+
+def _is_block(result: Result) -> bool:
+    return type(result) is Deliver and type(result.message) is BlockMessage
 
 
 # Alarms, besides those of one peer's, which are (purpose, peer).
@@ -111,6 +117,7 @@ class Node:
     ) -> None:
         self.chain = chain
         self.mempool = mempool
+        chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
         self._wire = wire or Wire(chain.params, 0)
         self.peers: dict[int, Connection] = {}
@@ -145,7 +152,7 @@ class Node:
             follow=self._follow,
         )
         self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
-        self.miner = Miner(chain, mempool)
+        self.miner = Miner(chain, mempool, commits_always=self.settings.commits_always)
 
     def handle(self, event: Event, now: Time) -> list[Action]:
         """Take one event and say what is to be done, in that order."""
@@ -276,6 +283,11 @@ class Node:
                 handler(self, conn, result.message, turn)
         elif type(result) is Ready:
             self._ready(conn, turn)
+        elif type(result) is Answer:
+            # A pong says that all before it is done, and that what this has caused is sent.
+            self._settle(turn)
+            if not conn.is_gone:
+                turn.perform(conn, [result])
         else:
             turn.perform(conn, [result])
             if isinstance(result, Leave):
@@ -325,7 +337,10 @@ class Node:
         self.blocks.take_headers(conn, message, turn)
 
     def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
-        self.blocks.take_block(conn, message, turn)
+        messages = [message]
+        while conn.results and _is_block(conn.results[0]):
+            messages.append(conn.results.popleft().message)  # type: ignore[union-attr,arg-type]
+        self.blocks.take_blocks(conn, messages, turn)
 
     def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
         self.blocks.take_compact(conn, message, turn)
@@ -335,6 +350,9 @@ class Node:
 
     def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         self.transactions.take(conn, message, turn)
+
+    def _on_pong(self, conn: Connection, _message: Pong, turn: Turn) -> None:
+        self.blocks.hear_pong(conn, turn)
 
     def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
         self.transactions.announce_all(conn, turn)
@@ -400,6 +418,24 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
+        at_ns = self._settle(turn)
+        dial_ns = self._dialling.due_at()
+        if dial_ns is not None:
+            if dial_ns <= now_ns:
+                turn.actions += map(Dial, self._dialling.due(now_ns))
+                dial_ns = self._dialling.due_at()
+            at_ns = earliest(at_ns, dial_ns)
+        if at_ns is None:
+            self._alarms.cancel(_ALARM)
+        else:
+            self._alarms.set(_ALARM, max(now_ns, at_ns))
+        wake_at = self._alarms.earliest()
+        if wake_at != self._wake_at:
+            self._wake_at = wake_at
+            turn.actions.append(WakeAt(wake_at))
+
+    def _settle(self, turn: Turn) -> int | None:
+        """Say what follows from all that was done so far; when there will be more to say."""
         while True:
             for conn in turn.left:
                 self._forget(conn, turn.now)
@@ -414,21 +450,7 @@ class Node:
                 self.addresses.conclude(turn),
             )
             if not turn.left:
-                break
-        dial_ns = self._dialling.due_at()
-        if dial_ns is not None:
-            if dial_ns <= now_ns:
-                turn.actions += map(Dial, self._dialling.due(now_ns))
-                dial_ns = self._dialling.due_at()
-            at_ns = earliest(at_ns, dial_ns)
-        if at_ns is None:
-            self._alarms.cancel(_ALARM)
-        else:
-            self._alarms.set(_ALARM, at_ns if at_ns > now_ns else now_ns)
-        wake_at = self._alarms.earliest()
-        if wake_at != self._wake_at:
-            self._wake_at = wake_at
-            turn.actions.append(WakeAt(wake_at))
+                return at_ns
 
     # ------------------------------------------------------------------ tables
 
@@ -459,6 +481,7 @@ class Node:
         BlockTxn: _on_blocktxn,
         TxMessage: _on_tx,
         MempoolMessage: _on_mempool,
+        Pong: _on_pong,
         Addr: _on_addr,
         AddrV2: _on_addr,
         GetAddr: _on_getaddr,

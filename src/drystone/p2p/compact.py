@@ -125,8 +125,8 @@ class PartialBlock:
         """The block, the missing places filled in order. Core: FillBlock.
 
         expect_commitment: whether witnesses are active (BIP141). is_mutated: whom to ask about it.
-        Raises CompactBlockInvalid for too few or too many transactions, and CompactBlockFailed if the block is not that of the
-        header: one of ours may have the short id of another.
+        Raises CompactBlockInvalid for too few or too many transactions, and CompactBlockFailed if
+        the block is not that of the header: one of ours may have the short id of another.
         """
         missing = self.missing
         if len(transactions) != len(missing):

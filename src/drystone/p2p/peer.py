@@ -36,6 +36,7 @@ from drystone.p2p.messages import (
     FeeFilter,
     GetAddr,
     Inv,
+    LocatorTooLong,
     Message,
     Oversized,
     Ping,
@@ -192,7 +193,7 @@ class Peer:
                 results.append(self._close(found.reason))
             elif isinstance(found, Answer):
                 results.append(self._send_raw(found.data, now))
-            if self.state is State.CLOSED:
+            if self.is_closed:
                 break
         return results
 
@@ -286,6 +287,12 @@ class Peer:
         """Whether it wants to hear of transactions."""
         return self.kind.relays_transactions and self.version.relay
 
+    @property
+    def may_ask_transactions(self) -> bool:
+        """Whether it is answered if it asks for some; a filter may yet have it hear of them."""
+        wants = self.version.relay or Services.BLOOM in self._our_services
+        return self.kind.relays_transactions and wants
+
     # Messages.
 
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
@@ -294,13 +301,14 @@ class Peer:
         per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
         per_message[counted_as] = per_message.get(counted_as, 0) + size
         # Out of turn comes before malformed: what nobody asked for is not even read.
+        why: str | None = None
         if self.state is not State.READY:
             why = self._out_of_turn(command, kind)
-        elif kind in self._refusals:
+        elif kind is not None and kind in self._refusals:
             results.append(self._close(self._refusals[kind]))
             return
-        else:
-            why = self._ignored[kind] if kind in self._ignored else None
+        elif kind is not None and kind in self._ignored:
+            why = self._ignored[kind]
         if why is not None or kind is None:
             results.append(Ignored(command, why or f'Unknown command "{command}"'))
             return
@@ -308,6 +316,9 @@ class Peer:
             message = self._known.get((command, payload)) or self._read(kind, command, payload)
         except Oversized as error:
             results += self.misbehaving(str(error))
+            return
+        except LocatorTooLong as error:
+            results.append(self._close(str(error)))
             return
         except DecodeError as error:
             results.append(Ignored(command, str(error)))
@@ -408,8 +419,7 @@ class Peer:
 
     def _on_pong(self, message: Pong, now: Time, results: list[Result]) -> None:
         why = self.liveness.ponged(message.nonce, now.mono_ns)
-        if why is not None:
-            results.append(Ignored("pong", why))
+        results.append(Deliver(message) if why is None else Ignored("pong", why))
 
     def _on_getaddr(self, message: GetAddr, _now: Time, results: list[Result]) -> None:
         if self.getaddr_received:

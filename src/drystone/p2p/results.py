@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from drystone.p2p.messages import Message
 
-
 # The first two are NamedTuples, since every message makes one: that takes half the time.
 
 

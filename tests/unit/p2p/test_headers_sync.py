@@ -44,6 +44,26 @@ def test_one_question_at_a_time_for_two_minutes() -> None:
     one.answered(2)
 
 
+def test_a_pong_tells_that_a_question_before_the_ping_will_not_be_answered() -> None:
+    one = sync(1)
+    assert not one.doubts(1) and not one.ponged(1)
+    one.ask(1, 0)
+    assert not one.ponged(1)  # of an older ping
+    assert one.doubts(1) and not one.doubts(1)
+    assert one.ponged(1) and not one.ponged(1)
+    assert one.ask(1, 0)
+
+
+def test_a_pong_tells_nothing_of_a_question_after_the_ping() -> None:
+    one = sync(1)
+    one.ask(1, 0)
+    assert one.doubts(1)
+    one.answered(1)
+    one.ask(1, 0)
+    assert not one.ponged(1)
+    assert not one.ask(1, 0)
+
+
 def test_far_behind_one_peer_is_asked_and_one_that_we_chose() -> None:
     one = sync(1, 2, others=(3,))
     assert not starts(one, 3, 0)
@@ -75,6 +95,7 @@ def test_the_only_peer_may_take_its_time() -> None:
     one = sync(1, others=(2,))
     starts(one, 1, 0)
     assert one.overdue(60 * MINUTE, is_recent=False) == []
+    assert one.due_at() is None  # or there would be no end of waking for nothing
 
 
 def test_who_may_stay_makes_way_without_leaving() -> None:
