@@ -165,7 +165,7 @@ class HeadersSync:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue; never, where no other could be asked."""
-        if not self.timed:
+        if not self.timed or self._started != 1:
             return None
         deadlines = [one.deadline_ns for one in self.timed.values() if self._could_others(one)]
         return min(deadlines, default=None)
