@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 from drystone.consensus.chains import LOCAL
-from drystone.core.time import SECOND_NS, Time
+from drystone.core.time import Time
 from drystone.mining.rates import default_hashes_per_s
 from drystone.network.virtual import VirtualNetwork
 from drystone.p2p.framing import Frame
