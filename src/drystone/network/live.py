@@ -148,6 +148,10 @@ class AsyncNetwork:
             # It is to learn of a cancellation, which it may have asked for itself because a node
             # failed. Any other error comes out as it is.
             await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
+        except BaseException as failure:
+            # What a node died of is what comes out, not the cancellation that came of it.
+            kind, error, trace = type(failure), failure, failure.__traceback__
+            raise
         finally:
             try:
                 await self._tcp.__aexit__(kind, error, trace)
@@ -196,7 +200,7 @@ class AsyncNetwork:
             home or self._home(name),
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=settings or self._settings,
+            settings=settings or self._settings.named(name),
             sharing=self.sharing,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
@@ -215,8 +219,8 @@ class AsyncNetwork:
 
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
+        self._dial(one, other)  # raises if there is no such node
         self._connections[one, other] = None
-        self._dial(one, other)
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""

@@ -21,7 +21,8 @@ class _Wanted:
 class Dialling:
     """Which addresses to dial, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_retry_ns: int = LAST_RETRY_NS) -> None:
+        self._last_retry_ns = last_retry_ns
         self._wanted: dict[NetAddress, _Wanted] = {}
         self._idle: dict[NetAddress, _Wanted] = {}  # of these, those that are not busy
 
@@ -56,7 +57,7 @@ class Dialling:
             wanted.is_busy = False
             self._idle[address] = wanted
             wanted.dial_at_ns = now_ns + wanted.wait_ns
-            wanted.wait_ns = min(2 * wanted.wait_ns, LAST_RETRY_NS)
+            wanted.wait_ns = min(2 * wanted.wait_ns, self._last_retry_ns)
 
     def due(self, now_ns: int) -> list[NetAddress]:
         """The addresses to dial now; that they are being dialled is noted."""

@@ -121,7 +121,7 @@ class Node:
         self.settings = settings or default_settings(chain.params)
         self._wire = wire or Wire(chain.params, 0)
         self.peers: dict[int, Connection] = {}
-        self._dialling = Dialling()
+        self._dialling = Dialling(self.settings.last_retry_ns)
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
         self._alarms: Alarms[tuple[str, int]] = Alarms()
         self._wake_at: int | None = None
