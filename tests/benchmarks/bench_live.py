@@ -45,9 +45,10 @@ from drystone.drivers.sockets import raise_open_files_limit
 from drystone.drivers.verifier import SignatureQueue
 from drystone.mempool.dump import Dump
 from drystone.mining.rates import default_hashes_per_s, shares
+from drystone.network.collector import calm_collector
 from drystone.network.live import AsyncNetwork
 from drystone.network.live_node import LiveNode
-from drystone.network.opening import calm_collector, opened_chain
+from drystone.network.opening import opened_chain
 from drystone.network.virtual import VirtualNetwork
 from drystone.node.events import Connect, News, NewTip, TxAccepted
 from drystone.node.settings import default_settings
