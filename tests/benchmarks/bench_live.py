@@ -44,8 +44,10 @@ from drystone.core.time import Time
 from drystone.drivers.sockets import raise_open_files_limit
 from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.rates import default_hashes_per_s, shares
-from drystone.network.live import LiveNetwork, LiveNode
-from drystone.network.opening import calm_collector, opened_chain
+from drystone.network.homes import DirectoryHome, Home, MemoryHome
+from drystone.network.live import AsyncNetwork
+from drystone.network.live_node import LiveNode
+from drystone.network.opening import opened_chain
 from drystone.network.virtual import VirtualNetwork
 from drystone.node.events import Connect, News, NewTip, TxAccepted
 from drystone.node.settings import default_settings
@@ -64,7 +66,7 @@ def ready_peers(node: LiveNode) -> int:
     return sum([conn.is_ready for conn in node.node.peers.values()])
 
 
-async def all_ready(network: LiveNetwork, degree: int) -> None:
+async def all_ready(network: AsyncNetwork, degree: int) -> None:
     """Wait until each node has so many peers."""
     await network.wait_until(
         lambda: all(ready_peers(node) >= degree for node in network), limit_s=LIMIT_S
@@ -89,7 +91,7 @@ class Clock:
 async def ring_round() -> float:
     """The median time of a block, in milliseconds."""
     clock = Clock()
-    async with LiveNetwork(params=REGTEST, watch=clock) as network:
+    async with AsyncNetwork(params=REGTEST, watch=clock) as network:
         names = [(await network.add_node()).name for _ in range(RING)]
         for one, other in zip(names, [*names[1:], names[0]], strict=True):
             network.connect(one, other)
@@ -97,7 +99,7 @@ async def ring_round() -> float:
         taken = []
         for number in range(BLOCKS + 5):
             node = network[names[number * 3 % RING]]
-            block = node.mine_now()
+            block = await node.find_block()
             began = time.monotonic_ns()
             await node.submit(block)
             await network.wait_until_synced(limit_s=10)
@@ -134,12 +136,13 @@ def served_directory() -> Path:
 
 async def serve(datadir: Path) -> None:
     """What the other process does: a node with a chain, until nobody listens any more."""
-    with opened_chain(datadir, REGTEST) as chain:
-        async with LiveNetwork(params=REGTEST) as network:
-            node = await network.add_node("server", chain=chain)
-            print(node.address.port, flush=True)
-            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-            print(time.process_time(), flush=True)
+    async with AsyncNetwork(params=REGTEST) as network:
+        home = DirectoryHome(datadir, REGTEST, SignatureQueue())
+        node = await network.add_node("server", home=home)
+        print(node.address.port, flush=True)
+        began = time.process_time()
+        await asyncio.to_thread(sys.stdin.read)
+        print(time.process_time() - began, flush=True)
 
 
 @contextmanager
@@ -162,7 +165,7 @@ def other_process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]
                 pipe.close()
 
 
-async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
+async def sync_from(port: int, home: Home) -> tuple[float, float]:
     """Get all there is from a peer; seconds of the clock, and of this process's processors."""
     done = asyncio.Event()
 
@@ -170,8 +173,8 @@ async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
         if isinstance(news, NewTip) and news.change.new.height == CHAIN_BLOCKS:
             done.set()
 
-    async with LiveNetwork(params=REGTEST, watch=watch) as network:
-        node = await network.add_node("client", chain=chain)
+    async with AsyncNetwork(params=REGTEST, watch=watch) as network:
+        node = await network.add_node("client", home=home)
         began, spent = time.perf_counter(), time.process_time()
         node.command(Connect(NetAddress.from_text(f"127.0.0.1:{port}")))
         async with asyncio.timeout(LIMIT_S):
@@ -179,20 +182,14 @@ async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
         return time.perf_counter() - began, time.process_time() - spent
 
 
-@contextmanager
-def in_memory() -> Iterator[ChainState]:
-    """A new chain that lasts as long as this process."""
-    with SignatureQueue() as signatures, calm_collector():
-        yield ChainState(REGTEST, MemoryBlocks(), MemoryCoins(), signatures=signatures)
-
-
 def sync_once(where: str) -> None:
     """One synchronisation, in this process."""
     with other_process("--serve", str(served_directory())) as (server, port):
-        with tempfile.TemporaryDirectory() as folder:
-            opened = opened_chain(Path(folder), REGTEST) if where == "disk" else in_memory()
-            with opened as chain:
-                seconds, cpu = asyncio.run(sync_from(port, chain))
+        with tempfile.TemporaryDirectory() as folder, SignatureQueue() as signatures:
+            home: Home = MemoryHome(REGTEST, MemoryBlocks(), MemoryCoins(), signatures)
+            if where == "disk":
+                home = DirectoryHome(Path(folder), REGTEST, signatures)
+            seconds, cpu = asyncio.run(sync_from(port, home))
         served, _ = server.communicate(timeout=30)
         print(seconds, cpu, served.strip())
 
@@ -227,8 +224,10 @@ def bench_sync(options: argparse.Namespace) -> None:
 async def take_payments(kind: str) -> tuple[float, float]:
     """Let a peer send its transactions; seconds of the clock, and of this process's processors."""
     blocks, _ = flood_chain(PAYMENTS)
-    chain = ChainState(REGTEST, MemoryBlocks(), MemoryCoins())
+    stores = MemoryBlocks(), MemoryCoins()
+    chain = ChainState(REGTEST, *stores)
     submit(chain, iter(blocks[1:]), len(blocks))
+    chain.close()
     done = asyncio.Event()
     accepted = 0
     times: list[float] = []
@@ -245,8 +244,8 @@ async def take_payments(kind: str) -> tuple[float, float]:
     gc.collect()
     # Its chain is an old one, which must not keep it from taking transactions.
     settings = replace(default_settings(REGTEST), max_tip_age_s=None)
-    async with LiveNetwork(params=REGTEST, settings=settings, watch=watch) as network:
-        node = await network.add_node("pool", chain=chain)
+    async with AsyncNetwork(params=REGTEST, settings=settings, watch=watch) as network:
+        node = await network.add_node("pool", home=MemoryHome(REGTEST, *stores, SignatureQueue()))
         with other_process("--flood", kind) as (_, port):
             node.command(Connect(NetAddress.from_text(f"127.0.0.1:{port}")))
             async with asyncio.timeout(LIMIT_S):
@@ -309,7 +308,7 @@ async def many_round(count: int, degree: int, seconds: float) -> None:
     clock, lag = Clock(), Lag()
     mined: dict[BlockHash, int] = {}
     began = time.perf_counter()
-    async with LiveNetwork(params=LOCAL, watch=clock) as network:
+    async with AsyncNetwork(params=LOCAL, watch=clock) as network:
         names = [(await network.add_node()).name for _ in range(count)]
         for one, other in links_of(count, degree):
             network.connect(names[one], names[other])

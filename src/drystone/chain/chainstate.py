@@ -344,6 +344,11 @@ class ChainState:
             finally:
                 self._blocks.close()
 
+    def abandon(self) -> None:
+        """Let go of the stores and write nothing more, as if the process had been killed."""
+        self._trouble = self._trouble or "it is abandoned"
+        self.close()
+
     @contextmanager
     def _step(self) -> Iterator[None]:
         """Something that ends whole, or leaves the object of no use."""
