@@ -51,6 +51,7 @@ from drystone.network.opening import opened_chain
 from drystone.network.virtual import VirtualNetwork
 from drystone.node.events import Connect, News, NewTip, TxAccepted
 from drystone.node.settings import default_settings
+from drystone.p2p.handshake import Permissions
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.hashes import BlockHash
 
@@ -243,7 +244,9 @@ async def take_payments(kind: str) -> tuple[float, float]:
 
     gc.collect()
     # Its chain is an old one, which must not keep it from taking transactions.
-    settings = replace(default_settings(REGTEST), max_tip_age_s=None)
+    # Who announces more than a hundred at once is asked for a part of them every two seconds, as by
+    # the reference client; unless it may relay as much as it likes.
+    settings = replace(default_settings(REGTEST), max_tip_age_s=None, permissions=Permissions.RELAY)
     async with AsyncNetwork(params=REGTEST, settings=settings, watch=watch) as network:
         node = await network.add_node("pool", home=MemoryHome(REGTEST, *stores, SignatureQueue()))
         with other_process("--flood", kind) as (_, port):
