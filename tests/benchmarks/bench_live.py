@@ -39,11 +39,9 @@ from tests.support.blocks import REGTEST
 from drystone.chain.chainstate import ChainState
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.consensus.chains import LOCAL
-from drystone.core.chance import Stream
 from drystone.core.time import Time
-from drystone.drivers.sockets import raise_open_files_limit
 from drystone.drivers.verifier import SignatureQueue
-from drystone.mining.rates import default_hashes_per_s, shares
+from drystone.mining.rates import default_hashes_per_s
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live import AsyncNetwork
 from drystone.network.live_node import LiveNode
@@ -295,39 +293,23 @@ def quantile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
-def links_of(count: int, degree: int) -> list[tuple[int, int]]:
-    """A ring, and chords at distances of chance until each node has about so many links."""
-    stream = Stream(1, "links")
-    links = {(n, (n + 1) % count) for n in range(count)} if count > 2 else {(0, 1)}
-    while len(links) < count * degree // 2:
-        one, other = stream.below(count), stream.below(count)
-        if one != other and (one, other) not in links and (other, one) not in links:
-            links.add((one, other))
-    return sorted(links)
-
-
-async def many_round(count: int, degree: int, seconds: float) -> None:
+async def many_round(count: int, topology: str, seconds: float) -> None:
     """So many nodes for so long."""
     clock, lag = Clock(), Lag()
-    mined: dict[BlockHash, int] = {}
     began = time.perf_counter()
-    async with AsyncNetwork(params=LOCAL, watch=clock) as network:
-        names = [(await network.add_node()).name for _ in range(count)]
-        for one, other in links_of(count, degree):
-            network.connect(names[one], names[other])
-        await all_ready(network, min(2, count - 1))
+    rate = default_hashes_per_s(LOCAL)
+    async with AsyncNetwork(
+        count, topology=topology, hashes_per_s=rate, seed=1, watch=clock, trouble=print
+    ) as network:
         started = time.perf_counter() - began
-        for name, share in zip(names, shares(default_hashes_per_s(LOCAL), count), strict=True):
-            network.set_hashrate(name, share)
         spent, since = time.process_time(), time.perf_counter()
         looking = asyncio.create_task(lag.run())
         await asyncio.sleep(seconds)
         looking.cancel()
         cpu = (time.process_time() - spent) / (time.perf_counter() - since)
-        for name in names:
-            network.set_hashrate(name, 0)
-        await asyncio.sleep(2)
-        tip = network[names[0]].node.chain
+        network.pause_mining()
+        await network.wait_until_synced()
+        tip = network["n0"].chain
         mined = {tip.at(height).hash: height for height in range(120, tip.height + 1)}
     reach = []
     for block_hash in mined:
@@ -354,11 +336,9 @@ async def many_round(count: int, degree: int, seconds: float) -> None:
 def bench_many(options: argparse.Namespace) -> None:
     """The default hash rate of the chain, shared out."""
     for count in map(int, options.nodes.split(",")):
-        trouble = raise_open_files_limit(count * 12)
-        if trouble is not None:
-            print(trouble)
         seconds = options.seconds if count > 100 else min(options.seconds, 30)
-        asyncio.run(many_round(count, min(8, count - 1), seconds))
+        topology = "full" if count < 9 else "random:8"
+        asyncio.run(many_round(count, topology, seconds))
 
 
 # Bytes for a block.

@@ -410,7 +410,16 @@ class AsyncNetwork:
 
         Raises TimeoutError.
         """
-        await self.wait_until(lambda: not self.missing_connections(), limit_s=limit_s)
+        missing: list[tuple[str, str]] = []
+
+        def are_all_there() -> bool:
+            nonlocal missing
+            while missing and not self._is_missing(*missing[-1]):
+                missing.pop()
+            missing = missing or self.missing_connections()
+            return not missing
+
+        await self.wait_until(are_all_there, limit_s=limit_s)
 
     # ------------------------------------------------------------------ looking
 
@@ -432,12 +441,12 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [
-            (one, other)
-            for one, other in self._connections
-            if self._can_connect(one, other)
-            and not self[one].is_connected_to(self._address_of(other))
-        ]
+        return [pair for pair in self._connections if self._is_missing(*pair)]
+
+    def _is_missing(self, one: str, other: str) -> bool:
+        return self._can_connect(one, other) and not self[one].is_connected_to(
+            self._address_of(other)
+        )
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""
