@@ -48,6 +48,10 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     lazy={
         "up": ("drystone.cli.classic:up", "Watch three nodes mine."),
+        "sim": (
+            "drystone.cli.sim:sim",
+            "Run a network in virtual time, as a file describes it, and measure it.",
+        ),
         "mine": ("drystone.cli.mine:mine", "Mine real blocks, on a chain kept in a directory."),
         "chain": (
             "drystone.cli.chain:chain",

@@ -159,7 +159,7 @@ class LiveNode:
                 answer.set_exception(UserError(f"{self.name} has stopped"))
         self._offer = None
         if self._miner is not None:
-            self._miner.close()
+            self._miner.cancel()
             self._miner = None
         if self._is_killed:
             self._streams.crash()

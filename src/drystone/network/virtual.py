@@ -18,7 +18,9 @@ from functools import cache
 from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.importing import take_in_unrecorded
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.store import BlockStore, CoinStore
 from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
@@ -34,6 +36,7 @@ from drystone.mining.accounts import account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.failing_store import Died
 from drystone.network.plan import DEFAULT_TOPOLOGY
 from drystone.network.topologies import topology as connected_by
 from drystone.node.events import (
@@ -83,6 +86,9 @@ DEFAULT_LIMIT_S: Final = 3_600.0  # virtual seconds that a wait may take
 Watch = Callable[[str, News, Time], None]
 """Is told what a node announces, and when."""
 
+Stores = tuple[BlockStore, CoinStore]
+"""Where a node keeps its chain."""
+
 
 class VirtualNode:
     """One node of a virtual network. It is made by `VirtualNetwork.add_node`."""
@@ -93,8 +99,8 @@ class VirtualNode:
         name: str,
         address: NetAddress,
         *,
-        blocks: MemoryBlocks,
-        coins: MemoryCoins,
+        blocks: BlockStore,
+        coins: CoinStore,
         settings: Settings,
         script_pubkey: bytes,
     ) -> None:
@@ -118,7 +124,13 @@ class VirtualNode:
     # ------------------------------------------------------------------ coming and going
 
     def start(self) -> None:
-        """Begin on what the stores hold."""
+        """Begin on what the stores hold. If they fail once more, it is not up afterwards."""
+        try:
+            self._start()
+        except Died:
+            self._network.world.record(self.name, "dies while it starts")
+
+    def _start(self) -> None:
         world, start = self._network.world, self._starts
         self._starts += 1
 
@@ -126,6 +138,8 @@ class VirtualNode:
             return world.stream("node", self.name, start, purpose)
 
         chain = ChainState(self._network.params, self._blocks, self._coins)
+        for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
+            pass  # a block that a crash had left half taken in
         mempool = Mempool(self._network.params)
         self.node = Node(chain, mempool, stream, self._settings)
         self._streams = self._network.links.attach(self.name, self, self.address)
@@ -147,7 +161,13 @@ class VirtualNode:
         """Hand the core an event, and do what it says."""
         if not self.is_up:
             return
-        for action in self.node.handle(event, self._network.clock()):
+        try:
+            actions = self.node.handle(event, self._network.clock())
+        except Died:
+            self._network.world.record(self.name, "dies while it writes")
+            self.crash()
+            return
+        for action in actions:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
@@ -184,9 +204,11 @@ class VirtualNode:
         self.handle(Command(Mining(self.script_pubkey if is_mining else None)))
 
     def submit(self, item: Block | Transaction) -> Reply:
-        """Hand it a block or transaction, as its user."""
+        """Hand it a block or transaction, as its user. Raises UserError if it is down."""
         self._replies += 1
         self.handle(Submit(item, self._replies))
+        if not self.is_up:
+            raise UserError(f"{self.name} is down: restart it first")
         return self.answers.pop(self._replies)
 
     # ------------------------------------------------------------------ a core.streams.StreamUser
@@ -322,7 +344,7 @@ class VirtualNetwork:
 
     nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
     are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
-    told what nodes announce.
+    told what nodes announce. stores: where a node of some name keeps its chain, if not in memory.
     """
 
     def __init__(
@@ -337,12 +359,14 @@ class VirtualNetwork:
         settings: Settings | None = None,
         watch: Watch | None = None,
         keep_trace: bool = False,
+        stores: Callable[[str], Stores] | None = None,
     ) -> None:
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self.nodes: dict[str, VirtualNode] = {}
         self.watch = watch
+        self._stores = stores or (lambda _name: opening_stores(params))
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
@@ -370,7 +394,7 @@ class VirtualNetwork:
         name = name or f"n{len(self.nodes)}"
         if name in self.nodes:
             raise UserError(f"there is a node {name} already")
-        blocks, coins = opening_stores(self.params)
+        blocks, coins = self._stores(name)
         number = len(self.nodes) + 1
         address = NetAddress(Network.IPV4, bytes((10, *number.to_bytes(3))), self.params.port)
         node = VirtualNode(

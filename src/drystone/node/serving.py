@@ -138,7 +138,7 @@ class Serving:
     def _serve_tx(
         self, conn: Connection, item: Inventory, turn: Turn, missing: list[Inventory]
     ) -> int:
-        if not conn.peer.wants_transactions and not conn.peer.takes_transactions:
+        if not conn.peer.may_ask_transactions:
             return 0
         tx = self._transactions.find(conn, item)
         if tx is None:

@@ -16,6 +16,7 @@ from drystone.network.classic.live import LiveNode, run_nodes
 COMMANDS = [
     (),
     ("up",),
+    ("sim",),
     ("classic",),
     ("classic", "node"),
     ("classic", "hello"),
