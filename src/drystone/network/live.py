@@ -190,6 +190,7 @@ class AsyncNetwork:
             told=partial(self._news, name),
             failed=partial(self._failed, name),
             mining=self._mining,
+            signatures=self._signatures,
             clock=self.clock,
         )
         node.set_hashrate(hashes_per_s)

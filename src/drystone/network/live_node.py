@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from drystone.chain.chainstate import ChainState
+from drystone.chain.signatures import Signatures
 from drystone.chain.store import StoreError
 from drystone.chain.tree import BlockNode
 from drystone.consensus.pow import block_work
@@ -19,6 +20,7 @@ from drystone.drivers.tcp import TcpNetwork, TcpStreams
 from drystone.kernel import Cancel
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.pool import Mempool
+from drystone.mempool.script_cache import ScriptCache
 from drystone.mining.budget import Budget
 from drystone.mining.search import block_from_found, job_from_template, solve
 from drystone.mining.template import Template
@@ -65,7 +67,8 @@ class LiveNode:
     listen: where it takes connections; with port 0 the system chooses, and a node that comes back
     takes the same again. streams: of chance, by the number of the start and by purpose. told: hears
     what the node announces. failed: hears of a store that can't go on; the node has stopped then.
-    mining: where its blocks are searched, beside those of other nodes.
+    mining: where its blocks are searched, beside those of other nodes. signatures: who checks those
+    of transactions.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class LiveNode:
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
         mining: MiningThread,
+        signatures: Signatures,
         clock: Clock,
     ) -> None:
         self.name = name
@@ -105,6 +109,7 @@ class LiveNode:
         self._is_offer_new = False
         self._offered = asyncio.Event()
         self._mining = mining
+        self._signatures = signatures
         self._miner: SharedMiner | None = None
         self._is_paused = False
         self._is_killed = False
@@ -120,7 +125,8 @@ class LiveNode:
         chain, saved = self._home.open()
         try:
             self._starts += 1
-            mempool = Mempool(chain.params)
+            scripts = ScriptCache(signatures=self._signatures)
+            mempool = Mempool(chain.params, scripts=scripts)
             mempool.restore(saved, ChainView.at_tip(chain), self._clock().unix_s)
             self.node = Node(chain, mempool, streams, self._settings)
             self._host = LiveHost(self.node, self._perform, Wake(), self._clock)

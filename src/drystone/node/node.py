@@ -262,9 +262,17 @@ class Node:
                 data = conn.unparsed.popleft()
                 conn.held_bytes -= len(data)
                 conn.results.extend(conn.peer.receive(data, turn.now))
+                if len(conn.results) > 1:
+                    self._look_ahead(conn, turn)
             else:
                 break
         self._watch(conn)
+
+    def _look_ahead(self, conn: Connection, turn: Turn) -> None:
+        """Much has come at once: some of it can be begun before its turn comes."""
+        delivered = [result.message for result in conn.results if type(result) is Deliver]
+        transactions = [message.tx for message in delivered if type(message) is TxMessage]
+        self.transactions.foresee(conn, transactions, turn)
 
     def _take(self, conn: Connection, turn: Turn) -> None:
         result = conn.results.popleft()
