@@ -13,7 +13,7 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -32,11 +32,15 @@ from drystone.core.samplers import unit_exponential
 from drystone.core.time import SECOND_NS, Time
 from drystone.drivers.history import local_history
 from drystone.mempool.pool import Mempool
-from drystone.mining.accounts import account
+from drystone.mining.accounts import FUNDED, account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
+from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.failing_store import Died
+from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY
 from drystone.network.topologies import topology as connected_by
 from drystone.node.events import (
@@ -76,9 +80,12 @@ from drystone.node.settings import Settings, default_settings
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
-from drystone.primitives.transaction import Transaction
+from drystone.primitives.transaction import OutPoint, Transaction
 from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
 from drystone.sim.world import UNIX_START, World
+from drystone.wallet.accounts import Balance
+from drystone.wallet.keys import script_to
+from drystone.wallet.payment import Payment
 
 MOST_EXPECTED_HASHES: Final = 1 << 20  # up to which the winner's nonce is really searched
 DEFAULT_LIMIT_S: Final = 3_600.0  # virtual seconds that a wait may take
@@ -342,9 +349,10 @@ class VirtualMiner:
 class VirtualNetwork:
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
-    nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
-    are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
-    told what nodes announce. stores: where a node of some name keeps its chain, if not in memory.
+    nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
+    params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
+    `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
+    announce. stores: where a node of some name keeps its chain, if not in memory.
     """
 
     def __init__(
@@ -352,6 +360,7 @@ class VirtualNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         seed: int = 0,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
@@ -361,10 +370,12 @@ class VirtualNetwork:
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
     ) -> None:
+        params = params if chain is None else params_of(chain)
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self.nodes: dict[str, VirtualNode] = {}
+        self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
         self._stores = stores or (lambda _name: opening_stores(params))
         self._settings = settings or default_settings(params)
@@ -445,12 +456,12 @@ class VirtualNetwork:
         self.links.set_link(other, one, settings)
 
     def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes. to: the account that they pay.
+        """Have a node find blocks now; their hashes. to: the account or address that they pay.
 
         Where difficulty follows the clock, the clock moves on by the chain's spacing with each.
         """
         node, found = self._one_up(name), []
-        script_pubkey = node.script_pubkey if to is None else account(to).script_pubkey
+        script_pubkey = node.script_pubkey if to is None else script_to(to, self.params)
         for _ in range(count):
             block = self.solved(self._offer_of(node, script_pubkey))
             node.handle(Found(block))
@@ -499,6 +510,53 @@ class VirtualNetwork:
     def submit(self, name: str, item: Block | Transaction) -> Reply:
         """Hand a node a block or transaction, as its user."""
         return self._one_up(name).submit(item)
+
+    def send(
+        self,
+        from_: str,
+        to: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: str | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> Payment:
+        """Pay from an account, whoever has that name, to another or to an address.
+
+        amount: an int is satoshis, text is bitcoins, as "1.5", unless it says "2000 sat". coins: to
+        be spent, all of these; a payment that spends them and waits is replaced if this one pays
+        enough more. None: chosen among those that are free. via: the node that is told; None: the
+        one of the account's name, else the first that runs. fee_rate: satoshis for a virtual byte.
+
+        Raises UserError if the account has too little, or the node refuses it.
+        """
+        attempt = self.payments.sending(from_, to, amount, coins=coins, via=via, fee_rate=fee_rate)
+        with self.payments.on_their_way(attempt):
+            replies = [self.submit(name, paid.tx) for name, paid in attempt.handed]
+        return self.payments.sent(attempt, replies)
+
+    def double_spend(
+        self,
+        from_: str,
+        to: str,
+        instead: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: Sequence[str] | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> DoubleSpend:
+        """Pay the same coins to two, through a node each: the one wins that is mined first.
+
+        instead: whom the second payment pays. via: the two nodes; None: the first and the last that
+        run. The rest is as of `send`. `winner` says which one a node's chain has.
+        """
+        attempt = self.payments.double_spending(
+            from_, to, instead, amount, coins=coins, via=via, fee_rate=fee_rate
+        )
+        with self.payments.on_their_way(attempt):
+            replies = [self.submit(name, paid.tx) for name, paid in attempt.handed]
+        return self.payments.raced(attempt, replies)
 
     def kill(self, name: str) -> None:
         """Have a node crash: what was not acknowledged is lost."""
@@ -619,6 +677,22 @@ class VirtualNetwork:
 
     # ------------------------------------------------------------------ looking
 
+    def balance(self, account: str, *, at: str | None = None) -> Balance:
+        """What an account has, as a node sees it. at: the node, by default as `send` has it."""
+        return self.payments.balance(account, at)
+
+    def confirmations(self, payment: Payment, *, at: str | None = None) -> int:
+        """How deep in a node's chain a payment is: 1 in its tip, 0 in no block of it."""
+        return self.payments.confirmations(payment, at)
+
+    def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
+        """Which of two payments is in a node's chain, if one is."""
+        return self.payments.winner(race, at)
+
+    def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
+        """Accounts for people: names, addresses, what they have, and that the keys are public."""
+        return self.payments.lines(names, at)
+
     def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
         """The blocks that a node knows of so many heights below its tip, parents first.
 
@@ -687,8 +761,12 @@ class VirtualNetwork:
         line = _line_of(news)
         if line is not None:
             self.world.record(name, line)
+        self.payments.observe(name, news)
         if self.watch is not None:
             self.watch(name, news, self.clock())
+
+    def _tell_payment(self, event: PaymentEvent) -> None:
+        self.world.record("network", event.line)
 
 
 def agree(nodes: Iterable[VirtualNode]) -> bool:
