@@ -12,6 +12,7 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.opening import calm_collector
 from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
@@ -147,6 +149,10 @@ class AsyncNetwork:
             # It is to learn of a cancellation, which it may have asked for itself because a node
             # failed. Any other error comes out as it is.
             await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
+        except BaseException as failure:
+            # What a node died of is what comes out, not the cancellation that came of it.
+            kind, error, trace = type(failure), failure, failure.__traceback__
+            raise
         finally:
             try:
                 await self._tcp.__aexit__(kind, error, trace)
@@ -196,7 +202,7 @@ class AsyncNetwork:
             home or self._home(name),
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=settings or self._settings,
+            settings=settings or self._settings.named(name),
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
@@ -215,8 +221,8 @@ class AsyncNetwork:
 
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
+        self._dial(one, other)  # raises if there is no such node
         self._connections[one, other] = None
-        self._dial(one, other)
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""
@@ -477,7 +483,7 @@ class AsyncNetwork:
 
         def are_all_there() -> bool:
             nonlocal missing
-            while missing and not self._is_missing(*missing[-1]):
+            while missing and self._is_done(*missing[-1]):
                 missing.pop()
             missing = missing or self.missing_connections()
             return not missing
@@ -502,6 +508,10 @@ class AsyncNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -520,12 +530,20 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [pair for pair in self._connections if self._is_missing(*pair)]
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self._has_dialled(one, other)
+            or (other in self.nodes and self[other].inbound < diallers[other])
+        ]
 
-    def _is_missing(self, one: str, other: str) -> bool:
-        return self._can_connect(one, other) and not self[one].is_connected_to(
-            self._address_of(other)
-        )
+    def _is_done(self, one: str, other: str) -> bool:
+        return self._has_dialled(one, other) or not self._can_connect(one, other)
+
+    def _has_dialled(self, one: str, other: str) -> bool:
+        return self[one].is_connected_to(self._address_of(other))
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""

@@ -13,6 +13,7 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -41,8 +42,7 @@ from drystone.network.chains import params_of
 from drystone.network.failing_store import Died
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
-from drystone.network.plan import DEFAULT_TOPOLOGY
-from drystone.network.topologies import topology as connected_by
+from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.node.events import (
     Action,
     Announce,
@@ -256,6 +256,11 @@ class VirtualNode:
         """Its chain's last block."""
         return self.node.chain.tip
 
+    @property
+    def inbound(self) -> int:
+        """How many have dialled it and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
+
     def is_connected_to(self, address: NetAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
         return any(
@@ -352,7 +357,8 @@ class VirtualNetwork:
     nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
     params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
-    announce. stores: where a node of some name keeps its chain, if not in memory.
+    announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
+    of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
     """
 
     def __init__(
@@ -369,8 +375,21 @@ class VirtualNetwork:
         watch: Watch | None = None,
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
+        plan: Plan | None = None,
+        warm_up_s: float = 1,
     ) -> None:
         params = params if chain is None else params_of(chain)
+        if plan is None and nodes:
+            plan = plan_from_options(
+                nodes,
+                params=params,
+                topology_name=topology,
+                hashes_per_s=hashes_per_s,
+                link=link,
+                seed=seed,
+            )
+        if plan is not None:
+            params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
@@ -382,14 +401,17 @@ class VirtualNetwork:
         self._unix_start = unix_start(params)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._is_paused = False
-        names = [f"n{number}" for number in range(nodes)]
-        rates = shares(hashes_per_s, nodes) if nodes else []
-        for name, rate in zip(names, rates, strict=True):
-            self.add_node(name, hashes_per_s=rate)
-        for one, other in connected_by(topology, names, seed):
+        if plan is not None:
+            self._build(plan)
+            self.run_for(warm_up_s)
+
+    def _build(self, plan: Plan) -> None:
+        for node in plan.nodes:
+            self.add_node(node.name, hashes_per_s=node.hashes_per_s)
+        for link in plan.links:
+            self.set_link(link.one, link.other, link.settings)
+        for one, other in plan.connections:
             self.connect(one, other)
-        if nodes:
-            self.run_for(1)  # for handshakes
 
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
@@ -689,6 +711,10 @@ class VirtualNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -707,13 +733,17 @@ class VirtualNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [
+        wanted = [
             (one, other)
             for one, other in self._connections
-            if self[one].is_up
-            and self[other].is_up
-            and not self.is_cut(one, other)
-            and not self[one].is_connected_to(self[other].address)
+            if self[one].is_up and self[other].is_up and not self.is_cut(one, other)
+        ]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self[one].is_connected_to(self[other].address)
+            or self[other].inbound < diallers[other]
         ]
 
     def is_cut(self, one: str, other: str) -> bool:
@@ -750,7 +780,7 @@ class VirtualNetwork:
         if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
-                " now: give the nodes a lower hash rate, or the chain pow_assumed"
+                ' now: give the nodes a lower hash rate, or take a chain with pow = "assumed"'
             )
         block = solve(template)
         assert block is not None
