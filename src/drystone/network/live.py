@@ -46,6 +46,7 @@ from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import OutPoint, Transaction
@@ -106,6 +107,8 @@ class AsyncNetwork:
             )
         self.params = params if plan is None else plan.params
         self.nodes: dict[str, LiveNode] = {}
+        self._signatures = SignatureQueue()
+        self.sharing = Sharing(self.params, self._signatures)  # a block is checked once for all
         self.clock = SettableClock(system_clock)
         self.payments = Payments(self.params, self.nodes, self.clock)
         self.watch = watch
@@ -115,7 +118,6 @@ class AsyncNetwork:
         self._settings = settings or default_settings(self.params)
         self._trouble = trouble
         self._tcp = TcpNetwork(plan.link if plan else link, seed=self._seed, trouble=trouble)
-        self._signatures = SignatureQueue()
         self._mining = MiningThread()
         self._collector = calm_collector()
         self._tasks = asyncio.TaskGroup()
@@ -203,11 +205,11 @@ class AsyncNetwork:
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
             settings=settings or self._settings.named(name),
+            sharing=self.sharing,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
             mining=self._mining,
-            signatures=self._signatures,
             clock=self.clock,
         )
         node.set_hashrate(hashes_per_s)

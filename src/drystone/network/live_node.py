@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from drystone.chain.chainstate import ChainState
-from drystone.chain.signatures import Signatures
 from drystone.chain.store import StoreError
 from drystone.chain.tree import BlockNode
 from drystone.consensus.pow import block_work
@@ -20,7 +19,6 @@ from drystone.drivers.tcp import TcpNetwork, TcpStreams
 from drystone.kernel import Cancel
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.pool import Mempool
-from drystone.mempool.script_cache import ScriptCache
 from drystone.mining.budget import Budget
 from drystone.mining.search import block_from_found, job_from_template, solve
 from drystone.mining.template import Template
@@ -52,6 +50,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction
@@ -67,8 +66,7 @@ class LiveNode:
     listen: where it takes connections; with port 0 the system chooses, and a node that comes back
     takes the same again. streams: of chance, by the number of the start and by purpose. told: hears
     what the node announces. failed: hears of a store that can't go on; the node has stopped then.
-    mining: where its blocks are searched, beside those of other nodes. signatures: who checks those
-    of transactions.
+    mining: where its blocks are searched, beside those of other nodes.
     """
 
     def __init__(
@@ -80,11 +78,11 @@ class LiveNode:
         listen: SocketAddress,
         streams: Callable[..., Stream],
         settings: Settings,
+        sharing: Sharing,
         script_pubkey: bytes,
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
         mining: MiningThread,
-        signatures: Signatures,
         clock: Clock,
     ) -> None:
         self.name = name
@@ -97,6 +95,7 @@ class LiveNode:
         self._home = home
         self._streams_of_chance = streams
         self._settings = settings
+        self._sharing = sharing
         self._told = told
         self._failed = failed
         self._clock = clock
@@ -109,7 +108,6 @@ class LiveNode:
         self._is_offer_new = False
         self._offered = asyncio.Event()
         self._mining = mining
-        self._signatures = signatures
         self._miner: SharedMiner | None = None
         self._is_paused = False
         self._is_killed = False
@@ -125,10 +123,10 @@ class LiveNode:
         chain, saved = self._home.open()
         try:
             self._starts += 1
-            scripts = ScriptCache(signatures=self._signatures)
-            mempool = Mempool(chain.params, scripts=scripts)
+            chain.findings = self._sharing.findings
+            mempool = Mempool(chain.params, scripts=self._sharing.scripts)
             mempool.restore(saved, ChainView.at_tip(chain), self._clock().unix_s)
-            self.node = Node(chain, mempool, streams, self._settings)
+            self.node = Node(chain, mempool, streams, self._settings, self._sharing.wire)
             self._host = LiveHost(self.node, self._perform, Wake(), self._clock)
             self._streams = self._tcp.attach(self.name, self)
             self.address = self._streams.listen(self.address)

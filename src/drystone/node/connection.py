@@ -13,6 +13,7 @@ from drystone.primitives.hashes import BlockHash
 MAX_HELD_BYTES: Final = (
     5_000_000  # of what a peer sends while it is being served. Core: -maxreceivebuffer
 )
+NEVER_NS: Final = 1 << 63
 
 
 class Connection:
@@ -25,6 +26,7 @@ class Connection:
         "has_sent_sendheaders",
         "held_bytes",
         "id",
+        "is_chosen",
         "is_gone",
         "is_high_bandwidth",
         "is_paused",
@@ -37,6 +39,7 @@ class Connection:
         "serves_blocks",
         "unparsed",
         "unserved",
+        "watched_ns",
     )
 
     def __init__(self, id_: int, peer: Peer, opened: Time) -> None:
@@ -47,6 +50,7 @@ class Connection:
         self.is_gone = False  # the node has done with it
         self.is_paused = False  # it does not take what it is sent
 
+        self.watched_ns = NEVER_NS  # when the node wakes for its time-outs
         # What it has said and we have not come to yet; in order, and only while it is served.
         self.results: deque[Result] = deque()
         self.unparsed: deque[bytes] = deque()
@@ -55,6 +59,7 @@ class Connection:
 
         # Blocks.
         self.serves_blocks = False
+        self.is_chosen = False  # we dialled it of our own accord
         self.best_header_sent: BlockNode | None = None
         self.blocks_to_announce: list[BlockNode] = []
         self.continue_at: BlockHash | None = None  # asked for this one, it is told of the tip
@@ -62,3 +67,8 @@ class Connection:
         self.is_high_bandwidth = False  # we have asked it for compact blocks without asking
         self.last_block_s = 0  # unix: when it gave us a block that was new
         self.last_tx_s = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is something that it said, or asked for, before what it says next."""
+        return bool(self.unserved or self.results or self.unparsed)

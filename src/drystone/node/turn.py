@@ -4,6 +4,7 @@ from drystone.core.time import Time
 from drystone.node.connection import Connection
 from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
 from drystone.p2p import results
+from drystone.p2p.handshake import State
 from drystone.p2p.messages import Message
 
 
@@ -20,12 +21,14 @@ class Turn:
     def send(self, to: Connection, message: Message) -> None:
         """Say something to a peer."""
         if not to.peer.is_closed:
-            self.actions.append(Send(to.id, to.peer.send(message, self.now).data))
+            data = to.peer.frame(message.command, message.encode(), self.now)
+            self.actions.append(Send(to.id, data))
 
     def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
         """The same, of a message whose bytes are at hand."""
-        if not to.peer.is_closed:
-            self.actions.append(Send(to.id, to.peer.send_payload(command, payload, self.now).data))
+        peer = to.peer
+        if peer.state is not State.CLOSED:
+            self.actions.append(Send(to.id, peer.frame(command, payload, self.now)))
 
     def tell(self, news: News) -> None:
         """Something has happened."""
