@@ -125,8 +125,8 @@ def main() -> None:
     if args.measure:
         MEASURES[args.measure](args)
         return
-    for kernel in ("native", "python"):
-        rounds = [figures("ready", args, DRYSTONE_KERNEL=kernel) for _ in range(args.rounds)]
+    for kernel, chosen in (("native", {}), ("python", {"DRYSTONE_KERNEL": "python"})):
+        rounds = [figures("ready", args, **chosen) for _ in range(args.rounds)]
         for column, what in enumerate(("three nodes ready", "partition, heal, converge")):
             best = min(round_[column] for round_ in rounds)
             show(f"{what}, kernel {kernel}", f"{best:.1f} ms", "50 at most")

@@ -352,10 +352,10 @@ class VirtualNetwork:
     nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
     params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
-    announce. stores: where a node of some name keeps its chain, if not in memory. sharing: whether
-    what one node has read or checked is known to the others, which changes nothing but the time it
-    takes. plan: in place of nodes, chain, rates, topology, link and seed. warm_up_s: for
-    handshakes, if there are nodes.
+    announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
+    of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
+    sharing: whether what one node has read or checked is known to the others, which changes nothing
+    but the time it takes.
     """
 
     def __init__(
@@ -372,9 +372,9 @@ class VirtualNetwork:
         watch: Watch | None = None,
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
-        sharing: bool = True,
         plan: Plan | None = None,
         warm_up_s: float = 1,
+        sharing: bool = True,
     ) -> None:
         params = params if chain is None else params_of(chain)
         if plan is None and nodes:
@@ -633,7 +633,6 @@ class VirtualNetwork:
             self.run_for(ahead_s)
         else:
             self._unix_start += ahead_s
-            self._now = Time(self._now.mono_ns, unix_s)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""
