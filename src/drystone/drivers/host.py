@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from drystone.core.host import Core
-from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock
+from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock, Time
 from drystone.drivers.clock import system_clock
 
 Event = TypeVar("Event")
@@ -84,7 +84,7 @@ class LiveHost(Generic[Event, Action]):
 
     async def run(self) -> None:
         """Begin, and serve the core until cancelled."""
-        self._handle(self._wake)
+        self._handle(self._wake, self._clock())
         turn_ends_ns = time.monotonic_ns() + TURN_NS
         try:
             while True:
@@ -105,20 +105,23 @@ class LiveHost(Generic[Event, Action]):
 
         A wake-up that is due goes before what waits in the queue: a flood must not delay it.
         """
-        if self._wake_at_ns is not None and self._clock().mono_ns >= self._wake_at_ns:
+        if self._wake_at_ns is None and not self._events:
+            return False
+        now = self._clock()
+        if self._wake_at_ns is not None and now.mono_ns >= self._wake_at_ns:
             self._wake_at_ns = None
-            self._handle(self._wake)
+            self._handle(self._wake, now)
             return True
         if not self._events:
             return False
         event, done = self._events.popleft()
-        self._handle(event)
+        self._handle(event, now)
         if done is not None:
             done()
         return True
 
-    def _handle(self, event: Event) -> None:
-        for action in self._core.handle(event, self._clock()):
+    def _handle(self, event: Event, now: Time) -> None:
+        for action in self._core.handle(event, now):
             self._perform(action)
 
     async def _rest(self) -> None:

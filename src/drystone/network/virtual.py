@@ -633,6 +633,7 @@ class VirtualNetwork:
             self.run_for(ahead_s)
         else:
             self._unix_start += ahead_s
+            self._now = Time(self._now.mono_ns, unix_s)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""
