@@ -36,7 +36,9 @@ class LiveHost(Generic[Event, Action]):
         self._wake = wake
         self._clock = clock
         self._wake_at_ns: int | None = None
+        self._has_woken = False  # the core, since it was handed an event
         self._events: deque[tuple[Event, Callable[[], None] | None]] = deque()
+        self._urgent: deque[Event] = deque()
         self._places = QUEUE_EVENTS  # free ones, for what is posted or offered
         self._posters: deque[asyncio.Future[None]] = deque()  # each waits for a place
         self._idle: asyncio.Future[None] | None = None  # what `run` waits for, if it does
@@ -73,6 +75,11 @@ class LiveHost(Generic[Event, Action]):
         self._events.append((event, done))
         self._stir()
 
+    def put_first(self, event: Event) -> None:
+        """Hand the core an event before all that waits: for what tells it to slow down."""
+        self._urgent.append(event)
+        self._stir()
+
     def wake_at(self, mono_ns: int) -> None:
         """Wake the core then; replaces the wake-up asked for before."""
         self._wake_at_ns = mono_ns
@@ -103,12 +110,22 @@ class LiveHost(Generic[Event, Action]):
     def _handle_next(self) -> bool:
         """Handle the next event, or the wake-up if it is due; False if there is neither.
 
-        A wake-up that is due goes before what waits in the queue: a flood must not delay it.
+        A wake-up that is due goes before what waits in the queue: a flood must not delay it. But
+        not twice in a row: nor must a core that always wants to be woken delay the queue.
         """
-        if self._wake_at_ns is not None and self._clock().mono_ns >= self._wake_at_ns:
+        if self._urgent:
+            self._handle(self._urgent.popleft())
+            return True
+        if (
+            self._wake_at_ns is not None
+            and not (self._has_woken and self._events)
+            and self._clock().mono_ns >= self._wake_at_ns
+        ):
             self._wake_at_ns = None
+            self._has_woken = True
             self._handle(self._wake)
             return True
+        self._has_woken = False
         if not self._events:
             return False
         event, done = self._events.popleft()

@@ -22,6 +22,7 @@ from drystone.consensus.params import Params
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
+from drystone.core.streams import CHUNK_BYTES
 from drystone.core.time import Clock, Time
 from drystone.drivers.clock import system_clock
 from drystone.drivers.host import LiveHost
@@ -224,7 +225,7 @@ class LiveNode:
 
     def received(self, peer: int, data: bytes) -> None:
         """Bytes came in."""
-        done = partial(self._streams.taken, peer, len(data))
+        done = partial(self._streams.taken, peer, len(data) + CHUNK_BYTES)
         self._host.put(Received(peer, data), done)
 
     def closed(self, peer: int, reason: str) -> None:
@@ -237,11 +238,11 @@ class LiveNode:
 
     def paused(self, peer: int) -> None:
         """Much waits for a peer."""
-        self._host.put(Paused(peer))
+        self._host.put_first(Paused(peer))
 
     def resumed(self, peer: int) -> None:
         """It is less now."""
-        self._host.put(Resumed(peer))
+        self._host.put_first(Resumed(peer))
 
 
 class LiveNetwork:

@@ -46,15 +46,14 @@ class Alarms(Generic[Key]):
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def take_due(self, now_ns: int) -> list[Key]:
-        """Those whose time has come; they are no longer set."""
-        due: list[Key] = []
+    def take_due(self, now_ns: int) -> Key | None:
+        """The first whose time has come, if there is one; it is no longer set."""
         while self._heap and self._heap[0][0] <= now_ns:
             alarm = heappop(self._heap)
             if self._counts(alarm):
-                due.append(alarm[2])
                 del self._at[alarm[2]]
-        return due
+                return alarm[2]
+        return None
 
     def _counts(self, alarm: tuple[int, int, Key]) -> bool:
         at_ns, sequence, key = alarm

@@ -13,6 +13,7 @@ from drystone.primitives.hashes import BlockHash
 MAX_HELD_BYTES: Final = (
     5_000_000  # of what a peer sends while it is being served. Core: -maxreceivebuffer
 )
+CHUNK_BYTES: Final = 128  # what each piece takes in memory besides its bytes, and counts for
 
 
 class Connection:
@@ -62,3 +63,8 @@ class Connection:
         self.is_high_bandwidth = False  # we have asked it for compact blocks without asking
         self.last_block_s = 0  # unix: when it gave us a block that was new
         self.last_tx_s = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has said or asked for something that the node has not come to yet."""
+        return bool(self.unserved or self.results or self.unparsed)

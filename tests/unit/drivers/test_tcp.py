@@ -445,11 +445,11 @@ def test_no_more_is_read_than_the_core_is_through_with() -> None:
         greedy = net.attach("greedy", takes=False)
         async with foreigner(net.addresses["greedy"]) as (_, writer):
             writer.write(bytes(50_000_000))
-            await greedy.until(lambda: len(greedy.came.get(1, b"")) > INBOX_BYTES)
+            await greedy.until(lambda: greedy.weight.get(1, 0) > INBOX_BYTES)
             await asyncio.sleep(0.05)
             came = len(greedy.came[1])
             assert came <= INBOX_BYTES + READ_BYTES
-            greedy.streams.taken(1, came)
+            greedy.streams.taken(1, greedy.weight[1])
             await greedy.until(lambda: len(greedy.came[1]) > came)
 
     play(part)
@@ -472,14 +472,14 @@ def test_all_connections_of_a_host_together_are_read_no_more_than_it_holds(
         def total() -> int:
             return sum(map(len, greedy.came.values()))
 
-        await greedy.until(lambda: total() > 500_000)
+        await greedy.until(lambda: sum(greedy.weight.values()) > 500_000)
         await asyncio.sleep(0.05)
         assert total() <= 500_000 + READ_BYTES + 20 * 1024
         taken = dict.fromkeys(greedy.there, 0)
         while total() < 20 * 200_000:
-            for peer, came in greedy.came.items():
-                greedy.streams.taken(peer, len(came) - taken[peer])
-                taken[peer] = len(came)
+            for peer, weight in greedy.weight.items():
+                greedy.streams.taken(peer, weight - taken[peer])
+                taken[peer] = weight
             await asyncio.sleep(0)
 
     play(part)
