@@ -36,7 +36,8 @@ setup(
             sources=["src/drystone/kernel/_native.c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
             # Pythons are often built with -g, which makes the module four times as big.
-            extra_compile_args=["-g0"] if os.name == "posix" else [],
+            extra_compile_args=["-g0", "-pthread"] if os.name == "posix" else [],
+            extra_link_args=["-pthread"] if os.name == "posix" else [],
             py_limited_api=ABI3,
             optional=True,
         )

@@ -26,7 +26,7 @@ from drystone.chain.store import BlockStore, BlockUndo, CoinStore, StoreError, V
 from drystone.chain.tree import BlockNode, BlockTree, fork_of, path_up
 from drystone.consensus.block import check_block, contextual_check_block
 from drystone.consensus.coins import Coin
-from drystone.consensus.connect import BlockChange, check_scripts, connect_block
+from drystone.consensus.connect import BlockChange, Known, check_scripts, connect_block
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, Rejected
 from drystone.consensus.header import check_header, contextual_check_header
@@ -130,6 +130,8 @@ class ChainState:
     them. are_scripts_assumed: whether a block's scripts are taken to be valid without a look.
     progress: is told while coins that lag behind are walked to the tip.
 
+    known_scripts: tells of which transactions the scripts were found valid before: a mempool's
+    cache, which its node puts here.
     unrecorded: blocks that the store has found, but was never told of: `importing` takes them in.
 
     A StoreError, or anything else that isn't about a block, leaves the object of no use: what was
@@ -162,6 +164,7 @@ class ChainState:
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
         self._trouble: str | None = None
+        self.known_scripts: Known | None = None
         self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
 
@@ -341,6 +344,11 @@ class ChainState:
             finally:
                 self._blocks.close()
 
+    def abandon(self) -> None:
+        """Let go of the stores and write nothing more, as if the process had been killed."""
+        self._trouble = self._trouble or "it is abandoned"
+        self.close()
+
     @contextmanager
     def _step(self) -> Iterator[None]:
         """Something that ends whole, or leaves the object of no use."""
@@ -519,6 +527,7 @@ class ChainState:
             bip34_ancestor=parent.ancestor(bip34_height).hash if has_bip34 else None,
             are_valid=are_valid,
             coinbases_differ=bip34_height <= 1,
+            known=self.known_scripts,
         )
 
     def _settle(self, connected: _Connected) -> None:

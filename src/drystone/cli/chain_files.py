@@ -24,7 +24,6 @@ from drystone.cli.chain_options import (
     json_option,
     kept_chain_option,
     kept_params,
-    params_of,
 )
 from drystone.cli.main import HELP, INTERRUPT_STATUS
 from drystone.cli.opening import opened_with_bar
@@ -36,6 +35,7 @@ from drystone.consensus.params import Params
 from drystone.core.errors import UserError
 from drystone.drivers.clock import system_clock
 from drystone.drivers.store.blocks import Fsync
+from drystone.network.chains import params_of
 from drystone.primitives.block import HEADER_BYTES
 from drystone.primitives.hashes import BlockHash, display, from_display, sha256d
 

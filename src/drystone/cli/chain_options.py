@@ -9,12 +9,12 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from drystone.consensus.chainfile import ChainFileError, read_chain
 from drystone.consensus.chains import CHAINS, LOCAL
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
 from drystone.drivers.store.blocks import Fsync
 from drystone.drivers.store.directory import chain_folder
+from drystone.network.chains import params_of
 
 VARIABLE: Final = "DRYSTONE_DATADIR"
 DEFAULT_DATADIR: Final = Path("~/.drystone")
@@ -72,22 +72,6 @@ def _chain_option(default: str) -> Callable[[click.decorators.FC], click.decorat
 mined_chain_option = _chain_option(LOCAL.name)
 imported_chain_option = _chain_option("the one that the first file is of")
 kept_chain_option = _chain_option("the one that is there")
-
-
-def params_of(name: str) -> Params:
-    """The chain of a name, or that a file describes. Raises UserError."""
-    if name in CHAINS:
-        return CHAINS[name]
-    path = Path(name)
-    if path.suffix != ".toml":
-        known = ", ".join(CHAINS)
-        raise UserError(f"no chain {name!r}: there are {known}, and files whose name ends in .toml")
-    try:
-        return read_chain(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"can't read the chain file {name}: {error.strerror}") from None
-    except (ChainFileError, UnicodeDecodeError) as error:
-        raise UserError(f"chain file {name}: {error}") from None
 
 
 def kept_params(datadir: Path, name: str | None) -> Params:

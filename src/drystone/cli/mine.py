@@ -18,7 +18,6 @@ from drystone.cli.chain_options import (
     expanded,
     fsync_option,
     mined_chain_option,
-    params_of,
 )
 from drystone.cli.main import HELP, INTERRUPT_STATUS
 from drystone.cli.opening import opened_with_bar
@@ -35,6 +34,7 @@ from drystone.drivers.store.blocks import Fsync
 from drystone.mining.accounts import account
 from drystone.mining.budget import Budget
 from drystone.mining.rates import default_hashes_per_s
+from drystone.network.chains import params_of
 from drystone.network.mining import mine_blocks
 from drystone.primitives.hashes import display
 

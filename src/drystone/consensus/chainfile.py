@@ -5,12 +5,9 @@ key, what was found, what is wanted.
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from drystone.consensus.chains import CHAINS, REGTEST, genesis_block
 from drystone.consensus.params import (
@@ -22,6 +19,7 @@ from drystone.consensus.params import (
     Params,
 )
 from drystone.consensus.pow import bits_from_target, block_work, is_proof_of_work, target_from_bits
+from drystone.core.tables import BOOLEAN, Kind, Table, TableMistake, text, toml_document, whole
 from drystone.crypto.address import AddressPrefixes
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import display, sha256d
@@ -33,11 +31,8 @@ _MAX_U32 = 0xFFFFFFFF
 _MAX_HEIGHT = 0x7FFFFFFF
 _MAX_MESSAGE_BYTES = 91  # more would not fit a coinbase's script
 
-T = TypeVar("T")
-D = TypeVar("D")
 
-
-class ChainFileError(ValueError):
+class ChainFileError(TableMistake):
     """A chain file that describes no chain: one sentence that says what to mend."""
 
 
@@ -46,12 +41,14 @@ def read_chain(text: str) -> Params:
 
     A genesis block without nonce is searched for, if that takes no more than a moment.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
-        raise ChainFileError(f"not TOML: {e}") from None
+    document = toml_document(text, ChainFileError)
     tables = "address coins difficulty heights signet genesis deployment"
-    root = _Table(document, "", f"name pow magic port rpc_port minimum_chainwork {tables}")
+    root = Table(
+        document,
+        "",
+        f"name pow magic port rpc_port minimum_chainwork {tables}",
+        ChainFileError,
+    )
     pow_assumed = root.get("pow", _POW, default=False)
     difficulty = _read_difficulty(
         root.table(
@@ -78,7 +75,7 @@ def read_chain(text: str) -> Params:
         ),
         pow_assumed=pow_assumed,
         minimum_chainwork=root.get("minimum_chainwork", _NUMBER_IN_HEX, default=0),
-        halving_interval=coins.get("halving_interval", _whole(1, _MAX_HEIGHT), default=210_000),
+        halving_interval=coins.get("halving_interval", whole(1, _MAX_HEIGHT), default=210_000),
         coinbase_maturity=coins.get("maturity", _HEIGHT, default=COINBASE_MATURITY),
         bip34_height=heights.get("bip34", _HEIGHT, default=1),
         bip65_height=heights.get("bip65", _HEIGHT, default=1),
@@ -100,31 +97,31 @@ class _Difficulty(NamedTuple):
     enforce_bip94: bool
 
 
-def _read_difficulty(table: "_Table") -> _Difficulty:
+def _read_difficulty(table: Table) -> _Difficulty:
     limit_bits = table.need("limit_bits", _BITS)
     pow_limit = target_from_bits(limit_bits, 2**256 - 1)
     if pow_limit is None or bits_from_target(pow_limit) != limit_bits:
         raise table.error("limit_bits", f"{limit_bits:08x}", "the compact form of a target")
-    spacing_s = table.need("spacing_s", _whole(1, _MAX_U32))
-    timespan_s = table.need("timespan_s", _whole(4, _MAX_U32))
+    spacing_s = table.need("spacing_s", whole(1, _MAX_U32))
+    timespan_s = table.need("timespan_s", whole(4, _MAX_U32))
     if timespan_s % spacing_s:
         raise table.error("timespan_s", timespan_s, f"a multiple of spacing_s, {spacing_s}")
     return _Difficulty(
         pow_limit=pow_limit,
         pow_spacing_s=spacing_s,
         pow_timespan_s=timespan_s,
-        no_retargeting=not table.get("retargeting", _BOOLEAN, default=True),
-        allow_min_difficulty=table.get("allow_min_difficulty", _BOOLEAN, default=False),
-        enforce_bip94=table.get("enforce_bip94", _BOOLEAN, default=False),
+        no_retargeting=not table.get("retargeting", BOOLEAN, default=True),
+        allow_min_difficulty=table.get("allow_min_difficulty", BOOLEAN, default=False),
+        enforce_bip94=table.get("enforce_bip94", BOOLEAN, default=False),
     )
 
 
-def _read_genesis(table: "_Table", pow_limit: int, *, pow_assumed: bool) -> Block:
+def _read_genesis(table: Table, pow_limit: int, *, pow_assumed: bool) -> Block:
     time = table.need("time", _TIME)
     message = table.need("message", _MESSAGE)
     script = table.get("script", _SCRIPT, default=op_return(b""))
     bits = table.get("bits", _BITS, default=bits_from_target(pow_limit))
-    nonce = table.get("nonce", _whole(0, _MAX_U32), default=None)
+    nonce = table.get("nonce", whole(0, _MAX_U32), default=None)
     expected_hash = table.get("hash", _HASH, default=None)
     target = target_from_bits(bits, pow_limit)
     if target is None:
@@ -146,7 +143,7 @@ def _read_genesis(table: "_Table", pow_limit: int, *, pow_assumed: bool) -> Bloc
     return genesis
 
 
-def _lowest_nonce(block: Block, target: int, table: "_Table") -> int:
+def _lowest_nonce(block: Block, target: int, table: Table) -> int:
     expected_hashes = block_work(block.header.bits)
     if expected_hashes > MAX_SEARCH:
         raise table.error("nonce", None, f"one; to find it takes {expected_hashes:,} hashes")
@@ -158,7 +155,7 @@ def _lowest_nonce(block: Block, target: int, table: "_Table") -> int:
     raise table.error("time", block.header.time, "another, since no nonce solves this block")
 
 
-def _read_prefixes(table: "_Table") -> AddressPrefixes:
+def _read_prefixes(table: Table) -> AddressPrefixes:
     prefixes = AddressPrefixes(
         key_hash=table.need("key_hash", _BYTE),
         script_hash=table.need("script_hash", _BYTE),
@@ -176,18 +173,18 @@ def _read_prefixes(table: "_Table") -> AddressPrefixes:
     return prefixes
 
 
-def _read_deployments(root: "_Table") -> tuple[Deployment, ...]:
+def _read_deployments(root: Table) -> tuple[Deployment, ...]:
     deployments: list[Deployment] = []
     keys = "name bit start timeout min_activation_height threshold period"
     for table in root.tables("deployment", keys):
-        period = table.need("period", _whole(1, _MAX_HEIGHT))
+        period = table.need("period", whole(1, _MAX_HEIGHT))
         deployment = Deployment(
             name=table.need("name", _DEPLOYMENT_NAME),
-            bit=table.need("bit", _whole(0, 28)),
+            bit=table.need("bit", whole(0, 28)),
             start_time=table.need("start", _START),
             timeout=table.get("timeout", _TIMEOUT, default=NO_TIMEOUT),
             min_activation_height=table.get("min_activation_height", _HEIGHT, default=0),
-            threshold=table.need("threshold", _whole(1, period)),
+            threshold=table.need("threshold", whole(1, period)),
             period=period,
         )
         for other in deployments:
@@ -199,83 +196,10 @@ def _read_deployments(root: "_Table") -> tuple[Deployment, ...]:
     return tuple(deployments)
 
 
-@dataclass(frozen=True)
-class _Kind(Generic[T]):
-    """A kind of value: in words, and from what TOML holds (None if that is no such value)."""
-
-    wanted: str
-    convert: Callable[[Any], T | None]
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A table that knows where it is in the file, and which keys it may have."""
-
-    values: Mapping[str, Any]
-    path: str  # before a key of it: "" or "genesis."
-    known: str  # keys, in words
-
-    def __post_init__(self) -> None:
-        known = self.known.split()
-        for key in self.values:
-            if key not in known:
-                near = get_close_matches(key, known, n=1, cutoff=0.5)
-                hint = f"did you mean {self.path}{near[0]}?" if near else f"known are {self.known}"
-                raise ChainFileError(f"{self.path}{key}: unknown key; {hint}")
-
-    def need(self, key: str, kind: _Kind[T]) -> T:
-        if key not in self.values:
-            raise self.error(key, None, kind.wanted)
-        value = kind.convert(self.values[key])
-        if value is None:
-            raise self.error(key, self.values[key], kind.wanted)
-        return value
-
-    def get(self, key: str, kind: _Kind[T], *, default: D) -> T | D:
-        return self.need(key, kind) if key in self.values else default
-
-    def table(self, key: str, known: str) -> "_Table":
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise self.error(key, value, f"a table that begins with [{key}]")
-        return _Table(value, f"{key}.", known)
-
-    def tables(self, key: str, known: str) -> list["_Table"]:
-        values = self.values.get(key, [])
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise self.error(key, values, f"tables that each begin with [[{key}]]")
-        return [_Table(value, f"{key}[{i}].", known) for i, value in enumerate(values)]
-
-    def error(self, key: str, found: object, wanted: str) -> ChainFileError:
-        shown = "missing" if found is None else f"found {_shown(found)}"
-        return ChainFileError(f"{self.path}{key}: {shown}, wanted {wanted}")
-
-
-def _shown(found: object) -> str:
-    text = f'"{found}"' if isinstance(found, str) else str(found)
-    return text if len(text) <= 72 else f"{text[:69]}..."
-
-
 # Kinds of value.
 
 
-def _whole(least: int, most: int) -> _Kind[int]:
-    def convert(value: Any) -> int | None:
-        is_whole = isinstance(value, int) and not isinstance(value, bool)
-        return value if is_whole and least <= value <= most else None
-
-    return _Kind(f"a whole number from {least} to {most}", convert)
-
-
-def _text(wanted: str, pattern: str, taken: frozenset[str] = frozenset()) -> _Kind[str]:
-    def convert(value: Any) -> str | None:
-        is_text = isinstance(value, str) and re.fullmatch(pattern, value)
-        return value if is_text and value not in taken else None
-
-    return _Kind(wanted, convert)
-
-
-def _hex(least_bytes: int, most_bytes: int) -> _Kind[bytes]:
+def _hex(least_bytes: int, most_bytes: int) -> Kind[bytes]:
     def convert(value: Any) -> bytes | None:
         if not isinstance(value, str) or not re.fullmatch("([0-9a-fA-F]{2})*", value):
             return None
@@ -283,22 +207,22 @@ def _hex(least_bytes: int, most_bytes: int) -> _Kind[bytes]:
         return data if least_bytes <= len(data) <= most_bytes else None
 
     size = f"{least_bytes}" if least_bytes == most_bytes else f"{least_bytes} to {most_bytes}"
-    return _Kind(f"a string of hex digits for {size} bytes", convert)
+    return Kind(f"a string of hex digits for {size} bytes", convert)
 
 
 def _time(value: Any) -> int | None:
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         value = int(aware.timestamp())
-    return _whole(0, _MAX_U32).convert(value)
+    return whole(0, _MAX_U32).convert(value)
 
 
-def _time_or_word(words: Mapping[str, int]) -> _Kind[int]:
+def _time_or_word(words: Mapping[str, int]) -> Kind[int]:
     def convert(value: Any) -> int | None:
         return words.get(value) if isinstance(value, str) else _time(value)
 
     quoted = " or ".join(f'"{word}"' for word in words)
-    return _Kind(f"{_TIME.wanted}, or {quoted}", convert)
+    return Kind(f"{_TIME.wanted}, or {quoted}", convert)
 
 
 def _magic(value: Any) -> bytes | None:
@@ -330,24 +254,23 @@ def _number_in_hex(value: Any) -> int | None:
     return int(value, 16) if is_hex else None
 
 
-_POW = _Kind('"checked" or "assumed"', _pow)
-_BOOLEAN: _Kind[bool] = _Kind("true or false", lambda v: v if isinstance(v, bool) else None)
-_BYTE = _whole(0, 0xFF)
-_PORT = _whole(1, 0xFFFF)
-_HEIGHT = _whole(0, _MAX_HEIGHT)
-_NAME = _text(
+_POW = Kind('"checked" or "assumed"', _pow)
+_BYTE = whole(0, 0xFF)
+_PORT = whole(1, 0xFFFF)
+_HEIGHT = whole(0, _MAX_HEIGHT)
+_NAME = text(
     "a name of its own, in small letters, digits and dashes",
     "[a-z][a-z0-9-]{0,31}",
     taken=frozenset({*CHAINS, "classic"}),
 )
-_DEPLOYMENT_NAME = _text("a name in small letters, digits and dashes", "[a-z0-9-]{1,32}")
-_HRP = _text('1 to 20 small letters, such as "dry"', "[a-z]{1,20}")
-_MAGIC = _Kind("8 hex digits that are no known chain's", _magic)
-_MESSAGE = _Kind(f"a sentence of at most {_MAX_MESSAGE_BYTES} bytes", _message)
-_BITS = _Kind('a target in compact form, 8 hex digits such as "207fffff"', _bits)
-_HASH = _Kind("a block hash as people see it, 64 hex digits", _hash)
-_NUMBER_IN_HEX = _Kind("a string of up to 64 hex digits", _number_in_hex)
+_DEPLOYMENT_NAME = text("a name in small letters, digits and dashes", "[a-z0-9-]{1,32}")
+_HRP = text('1 to 20 small letters, such as "dry"', "[a-z]{1,20}")
+_MAGIC = Kind("8 hex digits that are no known chain's", _magic)
+_MESSAGE = Kind(f"a sentence of at most {_MAX_MESSAGE_BYTES} bytes", _message)
+_BITS = Kind('a target in compact form, 8 hex digits such as "207fffff"', _bits)
+_HASH = Kind("a block hash as people see it, 64 hex digits", _hash)
+_NUMBER_IN_HEX = Kind("a string of up to 64 hex digits", _number_in_hex)
 _SCRIPT = _hex(1, 10_000)
-_TIME = _Kind("a time, as unix seconds or 2026-01-31T12:00:00Z", _time)
+_TIME = Kind("a time, as unix seconds or 2026-01-31T12:00:00Z", _time)
 _START = _time_or_word({"always": ALWAYS_ACTIVE, "never": NEVER_ACTIVE})
 _TIMEOUT = _time_or_word({"none": NO_TIMEOUT})

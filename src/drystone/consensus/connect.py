@@ -4,7 +4,7 @@
 table of contents in the reference client's order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,8 +28,11 @@ from drystone.consensus.transaction import check_tx_inputs, sigop_cost
 from drystone.consensus.verifier import BatchVerifier, verify_one_by_one
 from drystone.primitives.amount import is_money
 from drystone.primitives.block import Block
-from drystone.primitives.hashes import BlockHash
+from drystone.primitives.hashes import BlockHash, Wtxid
 from drystone.primitives.transaction import OutPoint, Transaction
+
+Known = Callable[[Wtxid, Flags], bool]
+"""Whether a transaction's scripts are known to be valid under some flags."""
 
 BIP34_IMPLIES_BIP30_LIMIT: Final = 1_983_702  # a height
 
@@ -93,6 +96,7 @@ def connect_block(
     bip34_ancestor: BlockHash | None = None,
     are_valid: BatchVerifier | None = verify_one_by_one,
     coinbases_differ: bool = False,
+    known: Known | None = None,
 ) -> BlockChange:
     """The rules of a block that need coins, and the change that it makes. Core: ConnectBlock.
 
@@ -105,7 +109,8 @@ def connect_block(
     all signatures that can wait, at the end; None to assume that all scripts are valid.
     coinbases_differ: the caller knows that every coinbase below but genesis' begins with its
     height, and this one, too. Then a transaction that comes again breaks other rules as well, and
-    BIP30 is looked at only once one is found to be broken, to report the first.
+    BIP30 is looked at only once one is found to be broken, to report the first. known: of which
+    transactions the scripts need not run again, since they were found valid in the mempool.
 
     Scripts come last, so that all of a block's can be checked at once. The reference client, too,
     hears of a bad script from another thread, after everything else has been found right.
@@ -122,7 +127,9 @@ def connect_block(
     if is_in_doubt and not coinbases_differ:
         check_overwrites_nothing(block, view)
     try:
-        return _connect_on(view, block, height, median_time_at, params=params, are_valid=are_valid)
+        return _connect_on(
+            view, block, height, median_time_at, params=params, are_valid=are_valid, known=known
+        )
     except BlockInvalid:
         if is_in_doubt and coinbases_differ:
             check_overwrites_nothing(block, CoinsOverlay(coins, height))
@@ -137,6 +144,7 @@ def _connect_on(
     *,
     params: Params,
     are_valid: BatchVerifier | None,
+    known: Known | None,
 ) -> BlockChange:
     """The rules that need coins, but for BIP30."""
     is_bip68_active = height >= params.csv_height
@@ -159,7 +167,7 @@ def _connect_on(
         view.apply(tx, spent)
     check_coinbase_value(block.coinbase, block_subsidy(height, params.halving_interval) + fees)
     if are_valid is not None:
-        check_scripts(block.vtx[1:], inputs, flags, are_valid)
+        check_scripts(block.vtx[1:], inputs, flags, are_valid, known)
     return BlockChange(view.created, view.spent, tuple(inputs), fees, cost)
 
 
@@ -240,15 +248,17 @@ def check_scripts(
     inputs: Sequence[Sequence[Coin]],
     flags: Flags,
     are_valid: BatchVerifier,
+    known: Known | None = None,
 ) -> None:
     """Every input may spend its coin. Core: CheckInputScripts.
 
-    are_valid: as of `verify_batch_of_scripts`.
+    are_valid: as of `verify_batch_of_scripts`. known: as of `connect_block`.
     Raises BlockInvalid("block-script-verify-flag-failed (...)") with the script error's sentence.
     """
     spends = [
         Spend(tx, [coin.output for coin in spent])
         for tx, spent in zip(transactions, inputs, strict=True)
+        if known is None or not known(tx.wtxid, flags)
     ]
     try:
         verify_batch_of_scripts(spends, flags, are_valid)

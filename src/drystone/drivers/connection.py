@@ -78,6 +78,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._is_held = held
         self._is_paused = False  # the core was told to pause
         self._is_leaving = False  # nothing more to be said, once the backlog is through
+        self._has_ended_there = False  # nothing more will be read
         self._lingering: asyncio.TimerHandle | None = None
 
     # What the host does.
@@ -189,6 +190,7 @@ class TcpConnection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """The other side has said all. True keeps the connection until what it said has arrived."""
+        self._has_ended_there = True
         if self.is_open:
             self.line.put(CLOSED_THERE)
         return self.is_open
@@ -270,6 +272,9 @@ class TcpConnection(asyncio.BufferedProtocol):
             if self.is_open:
                 self._loop.call_soon(self._tell_resumed)
         if self._is_leaving and not self._backlog and not self._transport.is_closing():
+            if self._has_ended_there:
+                self._transport.close()
+                return
             try:
                 self._transport.write_eof()
             except OSError:  # reset by the other side, and we have not read so yet

@@ -450,7 +450,9 @@ static TARGET uint64_t FN(search)(const struct job *job, uint64_t start, uint64_
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__GNUC__) /* clang too */
@@ -1004,6 +1006,213 @@ static PyObject *verify(PyObject *self, PyObject *args) {
     return result;
 }
 
+/* A queue of checks. Threads that serve it need the interpreter's lock neither between two checks
+ * nor between two batches, so whoever runs Python meanwhile never holds them up. */
+
+enum { AT_ONCE = 8 }; /* checks that a thread takes: less than half a millisecond */
+
+struct batch {
+    struct batch *next; /* in the queue, until all of it is taken */
+    struct queue *queue;
+    size_t count, taken, done;
+    int all_valid, is_dropped; /* dropped: nobody will ask any more */
+    struct check checks[];
+};
+
+struct queue {
+    pthread_mutex_t lock; /* guards all of this, and its batches */
+    pthread_cond_t is_more, is_done;
+    struct library library;
+    struct batch *first, **end;
+    size_t users; /* its capsule, and its batches */
+    int is_closed, is_gone; /* gone: without a capsule, so nobody serves it */
+};
+
+static const char QUEUE[] = "drystone.queue", BATCH[] = "drystone.batch";
+
+/* With the lock, which it gives back: one user less. */
+static void leave_queue(struct queue *queue) {
+    size_t left = --queue->users;
+    pthread_mutex_unlock(&queue->lock);
+    if (left) return;
+    pthread_mutex_destroy(&queue->lock);
+    pthread_cond_destroy(&queue->is_more);
+    pthread_cond_destroy(&queue->is_done);
+    free(queue);
+}
+
+/* With the lock: take a batch out, if it is in. */
+static void unlink_batch(struct queue *queue, struct batch *batch) {
+    struct batch **at = &queue->first;
+    while (*at != NULL && *at != batch) at = &(*at)->next;
+    if (*at == NULL) return;
+    *at = batch->next;
+    if (*at == NULL) queue->end = at;
+}
+
+/* With the lock, on a queue that isn't empty: check some of its first batch. Gives the lock back
+ * meanwhile. */
+static void check_some(struct queue *queue) {
+    struct batch *batch = queue->first;
+    size_t start = batch->taken;
+    size_t stop = batch->count - start > AT_ONCE ? start + AT_ONCE : batch->count;
+    int valid = batch->all_valid;
+    batch->taken = stop;
+    if (stop == batch->count) unlink_batch(queue, batch);
+    pthread_mutex_unlock(&queue->lock);
+    for (size_t n = start; valid && n < stop; n++)
+        valid = is_valid(&queue->library, &batch->checks[n]);
+    pthread_mutex_lock(&queue->lock);
+    batch->done += stop - start;
+    if (!valid) batch->all_valid = 0;
+    if (batch->done < batch->count) return;
+    pthread_cond_broadcast(&queue->is_done);
+    if (batch->is_dropped) { /* the queue has its capsule, or nobody would be here */
+        free(batch);
+        queue->users--;
+    }
+}
+
+static void forget_batch(PyObject *capsule) {
+    struct batch *batch = PyCapsule_GetPointer(capsule, BATCH);
+    struct queue *queue = batch->queue;
+    pthread_mutex_lock(&queue->lock);
+    if (batch->done < batch->count && !queue->is_gone) {
+        batch->is_dropped = 1;
+        pthread_mutex_unlock(&queue->lock);
+        return;
+    }
+    unlink_batch(queue, batch);
+    free(batch);
+    leave_queue(queue);
+}
+
+static void forget_queue(PyObject *capsule) {
+    struct queue *queue = PyCapsule_GetPointer(capsule, QUEUE);
+    pthread_mutex_lock(&queue->lock);
+    queue->is_gone = 1;
+    for (struct batch *batch = queue->first, *next; batch != NULL; batch = next) {
+        next = batch->next;
+        if (!batch->is_dropped) continue;
+        unlink_batch(queue, batch);
+        free(batch);
+        queue->users--;
+    }
+    leave_queue(queue);
+}
+
+PyDoc_STRVAR(queue_doc, "queue(library) -> queue\n\nAn empty one. library: as of verify.");
+static PyObject *new_queue(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer library = {0};
+    if (!PyArg_ParseTuple(args, "y*", &library)) return NULL;
+    PyObject *capsule = NULL;
+    struct queue *queue = NULL;
+    if (library.len != sizeof(struct library)) {
+        PyErr_SetString(PyExc_ValueError, "queue: arguments out of range");
+    } else if ((queue = calloc(1, sizeof *queue)) == NULL) {
+        PyErr_NoMemory();
+    } else {
+        memcpy(&queue->library, library.buf, sizeof queue->library);
+        pthread_mutex_init(&queue->lock, NULL);
+        pthread_cond_init(&queue->is_more, NULL);
+        pthread_cond_init(&queue->is_done, NULL);
+        queue->end = &queue->first;
+        queue->users = 1;
+        capsule = PyCapsule_New(queue, QUEUE, forget_queue);
+        if (capsule == NULL) free(queue);
+    }
+    PyBuffer_Release(&library);
+    return capsule;
+}
+
+PyDoc_STRVAR(put_doc, "put(queue, checks) -> batch\n\nTo be asked about with wait.");
+static PyObject *put(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *into, *capsule = NULL;
+    Py_buffer checks = {0};
+    if (!PyArg_ParseTuple(args, "Oy*", &into, &checks)) return NULL;
+    struct queue *queue = PyCapsule_GetPointer(into, QUEUE);
+    struct batch *batch = NULL;
+    if (queue == NULL) {
+    } else if (checks.len % (Py_ssize_t)sizeof(struct check)) {
+        PyErr_SetString(PyExc_ValueError, "put: arguments out of range");
+    } else if ((batch = calloc(1, sizeof *batch + (size_t)checks.len)) == NULL) {
+        PyErr_NoMemory();
+    } else if ((capsule = PyCapsule_New(batch, BATCH, forget_batch)) == NULL) {
+        free(batch);
+    } else {
+        batch->queue = queue;
+        batch->count = (size_t)checks.len / sizeof(struct check);
+        batch->all_valid = 1;
+        memcpy(batch->checks, checks.buf, (size_t)checks.len);
+        pthread_mutex_lock(&queue->lock);
+        queue->users++;
+        if (batch->count) {
+            *queue->end = batch;
+            queue->end = &batch->next;
+            pthread_cond_broadcast(&queue->is_more);
+        }
+        pthread_mutex_unlock(&queue->lock);
+    }
+    PyBuffer_Release(&checks);
+    return capsule;
+}
+
+PyDoc_STRVAR(wait_doc, "wait(batch) -> bool\n\nWhether all are valid. Whoever waits checks, too.");
+static PyObject *wait_for(PyObject *self, PyObject *capsule) {
+    (void)self;
+    struct batch *batch = PyCapsule_GetPointer(capsule, BATCH);
+    if (batch == NULL) return NULL;
+    struct queue *queue = batch->queue;
+    int all_valid;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&queue->lock);
+    while (batch->done < batch->count) {
+        if (queue->first != NULL)
+            check_some(queue);
+        else
+            pthread_cond_wait(&queue->is_done, &queue->lock);
+    }
+    all_valid = batch->all_valid;
+    pthread_mutex_unlock(&queue->lock);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(all_valid);
+}
+
+PyDoc_STRVAR(serve_doc, "serve(queue)\n\nCheck what comes, until it is closed.");
+static PyObject *serve(PyObject *self, PyObject *capsule) {
+    (void)self;
+    struct queue *queue = PyCapsule_GetPointer(capsule, QUEUE);
+    if (queue == NULL) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&queue->lock);
+    while (!queue->is_closed) {
+        if (queue->first != NULL)
+            check_some(queue);
+        else
+            pthread_cond_wait(&queue->is_more, &queue->lock);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    Py_END_ALLOW_THREADS
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(close_doc, "close(queue, is_closed)\n\nSend away who serves it, or let them come.");
+static PyObject *set_closed(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *capsule;
+    int is_closed;
+    if (!PyArg_ParseTuple(args, "Op", &capsule, &is_closed)) return NULL;
+    struct queue *queue = PyCapsule_GetPointer(capsule, QUEUE);
+    if (queue == NULL) return NULL;
+    pthread_mutex_lock(&queue->lock);
+    queue->is_closed = is_closed;
+    pthread_cond_broadcast(&queue->is_more);
+    pthread_mutex_unlock(&queue->lock);
+    Py_RETURN_NONE;
+}
+
 /* ChaCha20 (RFC 8439) of many keys, all with a nonce of zeros and counters from zero: what MuHash
  * makes numbers of. */
 
@@ -1071,10 +1280,15 @@ static PyObject *keystreams(PyObject *self, PyObject *args) {
     return result;
 }
 
-static PyMethodDef methods[] = {{"keystreams", keystreams, METH_VARARGS, keystreams_doc},
+static PyMethodDef methods[] = {{"close", set_closed, METH_VARARGS, close_doc},
+                                {"keystreams", keystreams, METH_VARARGS, keystreams_doc},
+                                {"put", put, METH_VARARGS, put_doc},
+                                {"queue", new_queue, METH_VARARGS, queue_doc},
                                 {"search", search, METH_VARARGS, search_doc},
+                                {"serve", serve, METH_O, serve_doc},
                                 {"variants", variants, METH_NOARGS, variants_doc},
                                 {"verify", verify, METH_VARARGS, verify_doc},
+                                {"wait", wait_for, METH_O, wait_doc},
                                 {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot slots[] = {

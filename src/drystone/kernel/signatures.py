@@ -1,7 +1,8 @@
 """Signatures in batches: one native loop over many, without the interpreter's lock.
 
 A thread that calls libsecp256k1 once for each signature has to win the lock back each time, and
-starves beside a thread that runs Python. One call for a whole batch waits once.
+starves beside a thread that runs Python. One call for a whole batch waits once, and a thread that
+serves a `CheckQueue` never does.
 
 This module has no curve of its own. libsecp256k1 comes with `drystone.crypto`, and the native loop
 is given the addresses of its functions.
@@ -58,6 +59,37 @@ def pack_schnorr(public_key: bytes, digest: bytes, signature: bytes) -> bytes | 
     if len(public_key) != 32 or len(signature) != 64:
         return None
     return _CHECK.pack(0, public_key, digest, signature)
+
+
+class CheckQueue:
+    """Packed checks that threads work off, beside whatever runs Python.
+
+    Needs the native module (`native_available`).
+    """
+
+    def __init__(self) -> None:
+        self._queue = _native.queue(_POINTERS)
+
+    def put(self, checks: bytes) -> object:
+        """Have packed checks, joined, checked from now on. Returns what to `wait` for."""
+        return _native.put(self._queue, checks)
+
+    @staticmethod
+    def wait(batch: object) -> bool:
+        """Whether all of a batch are valid. Whoever waits helps with what there is to check."""
+        return _native.wait(batch)
+
+    def serve(self) -> None:
+        """Check whatever comes, until the queue is closed: what each of its threads runs."""
+        _native.serve(self._queue)
+
+    def close(self) -> None:
+        """Send those away who serve it. What it holds is still checked by whoever waits for it."""
+        _native.close(self._queue, True)
+
+    def open(self) -> None:
+        """Let it be served again."""
+        _native.close(self._queue, False)
 
 
 def verify_packed(checks: bytes, *, cancel: Cancel | None = None) -> bool:

@@ -1,275 +1,123 @@
 """Full nodes for real, in one process: the same cores on the system's clock, over TCP.
 
 ```
-async with LiveNetwork() as network:
-    for name in ("n0", "n1", "n2"):
-        await network.add_node(name)
-    network.connect("n0", "n1")
-    ...
+async with AsyncNetwork(3, hashes_per_s=6_554) as network:      a ring of n0, n1, n2 on `local`
+    network.partition(["n0"], ["n1", "n2"])
+    await network.mine("n1", 2)
+    network.heal()
     await network.wait_until_synced()
 ```
+
+What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
+from secrets import randbits
 from types import TracebackType
 from typing import Final, Self
 
-from drystone.chain.chainstate import ChainState
+from drystone.chain.store import StoreError
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
+from drystone.consensus.pow import block_work
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
-from drystone.core.streams import CHUNK_BYTES
-from drystone.core.time import Clock, Time
-from drystone.drivers.clock import system_clock
-from drystone.drivers.host import LiveHost
-from drystone.drivers.miner import Miner
-from drystone.drivers.sockets import SocketAddress
+from drystone.core.time import Time
+from drystone.drivers.clock import SettableClock, system_clock
+from drystone.drivers.mining_thread import MiningThread
+from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
 from drystone.drivers.tcp import TcpNetwork
-from drystone.mempool.pool import Mempool
+from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.accounts import account
-from drystone.mining.budget import Budget
-from drystone.mining.search import block_from_found, job_from_template, solve
-from drystone.network.virtual import opening_stores
-from drystone.node.events import (
-    Action,
-    Announce,
-    Close,
-    Closed,
-    Command,
-    Connect,
-    Connected,
-    Dial,
-    Disconnect,
-    Event,
-    Found,
-    Mine,
-    Mining,
-    News,
-    Offer,
-    Order,
-    Paused,
-    Received,
-    Refused,
-    Reply,
-    Resumed,
-    Send,
-    Submit,
-    Wake,
-    WakeAt,
-)
-from drystone.node.node import Node
+from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.homes import DirectoryHome, Home, MemoryHome
+from drystone.network.live_node import LiveNode, net_address
+from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
+from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
+from drystone.node.events import Connect, Disconnect, News, Reply
 from drystone.node.settings import Settings, default_settings
-from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import Transaction
 
 LOOPBACK: Final = SocketAddress("127.0.0.1", 0)  # at a port that the system chooses
-REFRESH_S: Final = 1.0  # a block that takes longer to find is given a new time
 DEFAULT_LIMIT_S: Final = 60.0
-NEVER_NS: Final = 1 << 62
+SOCKETS_PER_NODE: Final = 16  # that are asked for: a listener, and both ends of its connections
+NO_LINK: Final = LinkSettings()  # as good as the machine's own
 
 Watch = Callable[[str, News, Time], None]
 """Is told what a node announces, and when."""
 
 
-class LiveNode:
-    """One node with its connections and its miner. It is made by `LiveNetwork.add_node`."""
+def _nobody(_line: str) -> None:
+    pass
+
+
+class AsyncNetwork:
+    """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped.
+
+    nodes: how many to begin with, n0, n1... hashes_per_s: of all of them together; 0, as by
+    default: blocks are only mined by `mine`. topology: who is connected to whom. datadir: each
+    node keeps its state there, in a folder of its name; None: in memory. seed: of all chance but
+    what the machine adds; None: another each time. watch: is told what nodes announce. trouble: is
+    given a line when a node or a socket can't go on.
+    """
 
     def __init__(
         self,
-        tcp: TcpNetwork,
-        name: str,
-        chain: ChainState,
-        *,
-        streams: Callable[[str], Stream],
-        settings: Settings,
-        script_pubkey: bytes,
-        told: Callable[[News], None],
-        clock: Clock = system_clock,
-    ) -> None:
-        self.name = name
-        self.script_pubkey = script_pubkey
-        self.node = Node(chain, Mempool(chain.params), streams, settings)
-        self.address = LOOPBACK
-        self._told = told
-        self._clock = clock
-        self._streams = tcp.attach(name, self)
-        self._host: LiveHost[Event, Action] = LiveHost(self.node, self._perform, Wake(), clock)
-        self._replies: dict[int, asyncio.Future[Reply]] = {}
-        self._asked = 0
-        self._offer: Offer | None = None
-        self._offered = asyncio.Event()
-        self._budget_dice = streams("budget")
-        self._miner: Miner | None = None
-
-    def listen(self, address: SocketAddress = LOOPBACK) -> SocketAddress:
-        """Take connections from now on; the address really taken. Raises UserError."""
-        self.address = self._streams.listen(address)
-        return self.address
-
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._host.run())
-                tasks.create_task(self._search())
-        finally:
-            self._streams.stop()
-            if self._miner is not None:
-                self._miner.close()
-            self.node.chain.close()
-
-    # ------------------------------------------------------------------ what the user wants
-
-    async def submit(self, item: Block | Transaction) -> Reply:
-        """Hand it a block or transaction; what became of it."""
-        return await self._ask(partial(Submit, item))
-
-    async def order(self, order: Order) -> Reply:
-        """Hand it an order."""
-        return await self._ask(partial(Command, order))
-
-    def command(self, order: Order) -> None:
-        """The same, without waiting."""
-        self._host.put(Command(order))
-
-    async def _ask(self, event: Callable[[int], Event]) -> Reply:
-        self._asked += 1
-        number = self._asked
-        answer = asyncio.get_running_loop().create_future()
-        self._replies[number] = answer
-        try:
-            await self._host.post(event(number))
-            reply: Reply = await answer
-            return reply
-        finally:
-            self._replies.pop(number, None)
-
-    def mine_now(self) -> Block:
-        """Find a block on the tip, here and now; for targets that take moments."""
-        template = self.node.miner.template(self.script_pubkey, self._clock().unix_s)
-        block = solve(template)
-        assert block is not None
-        return block
-
-    def set_hashrate(self, hashes_per_s: int) -> None:
-        """How many hashes a second its miner does from now on, in a thread of its own."""
-        if self._miner is None and hashes_per_s > 0:
-            self._miner = Miner(Budget(hashes_per_s, self._budget_dice))
-        elif self._miner is not None:
-            self._miner.set_hashrate(hashes_per_s)
-        self.command(Mining(self.script_pubkey if hashes_per_s > 0 else None))
-
-    # ------------------------------------------------------------------ mining
-
-    async def _search(self) -> None:
-        """Search what is on offer, and something newer as soon as there is."""
-        extranonce = 0
-        while True:
-            self._offered.clear()
-            offer, miner = self._offer, self._miner
-            if offer is None or miner is None:
-                await self._offered.wait()
-                continue
-            template = offer.template(self._clock().unix_s)
-            future = asyncio.wrap_future(
-                miner.start(job_from_template(template, extranonce, ranges=1))
-            )
-            offered = asyncio.ensure_future(self._offered.wait())
-            try:
-                await asyncio.wait(
-                    (future, offered), timeout=REFRESH_S, return_when=asyncio.FIRST_COMPLETED
-                )
-                if future.done() and not future.cancelled():
-                    found = future.result()
-                    if found is not None and not offered.done():
-                        self._host.put(Found(block_from_found(template, found, extranonce)))
-                        # The next offer comes with the new tip; without one, it was refused.
-                        await asyncio.wait((offered,), timeout=REFRESH_S)
-            finally:
-                future.cancel()
-                offered.cancel()
-            extranonce += 1
-
-    # ------------------------------------------------------------------ what the core wants
-
-    def _perform(self, action: Action) -> None:
-        if isinstance(action, Send):
-            self._streams.send(action.peer, action.data)
-        elif isinstance(action, Announce):
-            self._told(action.news)
-        elif isinstance(action, WakeAt):
-            self._host.wake_at(NEVER_NS if action.mono_ns is None else action.mono_ns)
-        elif isinstance(action, Close):
-            self._streams.close(action.peer)
-        elif isinstance(action, Dial):
-            self._streams.dial(SocketAddress(action.address.host, action.address.port))
-        elif isinstance(action, Mine):
-            self._offer = action.offer
-            self._offered.set()
-        else:
-            answer = self._replies.get(action.id)
-            if answer is not None and not answer.done():
-                answer.set_result(action)
-
-    # ------------------------------------------------------------------ a core.streams.StreamUser
-
-    def connected(self, peer: int, *, inbound: bool, address: SocketAddress) -> None:
-        """There is a connection."""
-        self._host.put(Connected(peer, inbound, net_address(address)))
-
-    def received(self, peer: int, data: bytes) -> None:
-        """Bytes came in."""
-        done = partial(self._streams.taken, peer, len(data) + CHUNK_BYTES)
-        self._host.put(Received(peer, data), done)
-
-    def closed(self, peer: int, reason: str) -> None:
-        """A connection is over."""
-        self._host.put(Closed(peer, reason))
-
-    def refused(self, address: SocketAddress, reason: str) -> None:
-        """What was dialled did not become a connection."""
-        self._host.put(Refused(net_address(address), reason))
-
-    def paused(self, peer: int) -> None:
-        """Much waits for a peer."""
-        self._host.put_first(Paused(peer))
-
-    def resumed(self, peer: int) -> None:
-        """It is less now."""
-        self._host.put_first(Resumed(peer))
-
-
-class LiveNetwork:
-    """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped."""
-
-    def __init__(
-        self,
+        nodes: int = 0,
         *,
         params: Params = LOCAL,
-        seed: int = 0,
-        link: LinkSettings | None = None,
+        hashes_per_s: int = 0,
+        topology: str = DEFAULT_TOPOLOGY,
+        link: LinkSettings = NO_LINK,
+        datadir: Path | None = None,
+        seed: int | None = None,
         settings: Settings | None = None,
         watch: Watch | None = None,
+        trouble: Callable[[str], None] = _nobody,
+        plan: Plan | None = None,
     ) -> None:
-        self.params = params
+        if plan is None and nodes:
+            plan = plan_from_options(
+                nodes,
+                params=params,
+                topology_name=topology,
+                hashes_per_s=hashes_per_s,
+                link=link,
+                seed=seed or 0,
+            )
+        self.params = params if plan is None else plan.params
         self.nodes: dict[str, LiveNode] = {}
-        self._seed = seed
-        self._settings = settings or default_settings(params)
-        self._watch = watch
-        self._tcp = TcpNetwork(link, seed=seed)
+        self.clock = SettableClock(system_clock)
+        self.watch = watch
+        self._plan = plan
+        self._seed = randbits(64) if seed is None else seed
+        self._datadir = datadir
+        self._settings = settings or default_settings(self.params)
+        self._trouble = trouble
+        self._tcp = TcpNetwork(plan.link if plan else link, seed=self._seed, trouble=trouble)
+        self._mining = MiningThread()
+        self._signatures = SignatureQueue()  # its threads begin once there is something to check
         self._tasks = asyncio.TaskGroup()
-        self._running: list[asyncio.Task[None]] = []
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._changed = asyncio.Event()
+        self._is_paused = False
 
     async def __aenter__(self) -> Self:
         await self._tcp.__aenter__()
         await self._tasks.__aenter__()
+        try:
+            if self._plan is not None:
+                await self._begin(self._plan)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
@@ -278,55 +126,94 @@ class LiveNetwork:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for task in self._running:
+        for task in self._running.values():
             task.cancel()
+        is_cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:
-            await self._tasks.__aexit__(kind, error, trace)
+            # It is to learn of a cancellation, which it may have asked for itself because a node
+            # failed. Any other error comes out as it is.
+            await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
         finally:
-            await self._tcp.__aexit__(kind, error, trace)
+            try:
+                await self._tcp.__aexit__(kind, error, trace)
+            finally:
+                self._signatures.close()
+                self._mining.close()
+
+    async def _begin(self, plan: Plan) -> None:
+        """Start all nodes, and wait until they have shaken hands."""
+        warning = raise_open_files_limit(SOCKETS_PER_NODE * len(plan.nodes))
+        if warning is not None:
+            self._trouble(warning)
+        for node in plan.nodes:
+            await self.add_node(
+                node.name,
+                hashes_per_s=node.hashes_per_s,
+                listen=LOOPBACK._replace(port=node.port or 0),
+            )
+        for link in plan.links:
+            self.set_link(link.one, link.other, link.settings)
+        for one, other in plan.connections:
+            self.connect(one, other)
+        await self.wait_until_connected()
+
+    # ------------------------------------------------------------------ verbs
 
     async def add_node(
         self,
         name: str | None = None,
         *,
+        hashes_per_s: int = 0,
         listen: SocketAddress = LOOPBACK,
-        chain: ChainState | None = None,
+        home: Home | None = None,
+        settings: Settings | None = None,
     ) -> LiveNode:
-        """A node that knows nobody yet. chain: what it begins with; in memory by default."""
+        """A node that knows nobody yet; a chain's history it has.
+
+        home: what it begins with, and where it keeps it. Raises UserError.
+        """
         name = name or f"n{len(self.nodes)}"
         if name in self.nodes:
             raise UserError(f"there is a node {name} already")
         node = LiveNode(
             self._tcp,
             name,
-            chain or ChainState(self.params, *opening_stores(self.params)),
+            home or self._home(name),
+            listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=self._settings,
+            settings=settings or self._settings,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
+            failed=partial(self._failed, name),
+            clock=self.clock,
+            mining=self._mining,
         )
-        node.listen(listen)
+        node.set_hashrate(hashes_per_s)
+        node.pause_mining(is_paused=self._is_paused)
+        self._start(node)
         self.nodes[name] = node
-        self._running.append(self._tasks.create_task(node.run()))
         return node
 
-    def _news(self, name: str, news: News) -> None:
-        self._changed.set()
-        if self._watch is not None:
-            self._watch(name, news, system_clock())
-
-    # ------------------------------------------------------------------ verbs
-
     def connect(self, one: str, other: str) -> None:
-        """Have one node dial another, and again whenever the connection is lost."""
-        self[one].command(Connect(net_address(self[other].address)))
+        """Have one node dial another, and again whenever the connection is lost.
+
+        other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
+        """
+        self._connections[one, other] = None
+        self._dial(one, other)
 
     def disconnect(self, one: str, other: str) -> None:
-        """End the connection that one node has dialled to another."""
-        self[one].command(Disconnect(net_address(self[other].address)))
+        """End all connections between two nodes."""
+        for here, there in ((one, other), (other, one)):
+            self._connections.pop((here, there), None)
+            if here in self.nodes and self[here].is_up:
+                self[here].command(Disconnect(net_address(self._address_of(there))))
 
     def partition(self, *groups: Iterable[str], silent: bool = False) -> None:
-        """Cut the network, as `VirtualNetwork.partition` does."""
+        """Cut the network: nodes reach those of their group only. Who is in none is in a last one.
+
+        silent: connections stay, but nothing arrives.
+        """
         groups = tuple(map(tuple, groups))
         for name in (name for group in groups for name in group):
             self[name]  # raises if there is none
@@ -341,22 +228,128 @@ class LiveNetwork:
         self._tcp.set_link(one, other, settings)
         self._tcp.set_link(other, one, settings)
 
-    async def mine(self, name: str, count: int = 1) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes. Raises UserError if one is refused."""
-        node, found = self[name], []
+    async def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
+        """Have a node find blocks now; their hashes. to: the account that they pay.
+
+        Where difficulty follows the clock, all nodes' clocks move on by the chain's spacing with
+        each. Raises UserError if a block is refused, or takes too long to find.
+        """
+        node, found = self._one_up(name), []
+        script_pubkey = None if to is None else account(to).script_pubkey
         for _ in range(count):
-            block = node.mine_now()
+            if not self.params.pow_assumed:
+                self._check_effort(node)
+            block = await node.find_block(script_pubkey)
             reply = await node.submit(block)
             if reply.error is not None:
                 raise UserError(f"the mined block is refused: {reply.error}")
             found.append(block.hash)
+            if not self.params.no_retargeting:
+                self.clock.shift_unix(self.params.pow_spacing_s)
         return found
+
+    def _check_effort(self, node: LiveNode) -> None:
+        template = node.node.miner.template(node.script_pubkey, self.clock().unix_s)
+        if block_work(template.bits) > MOST_EXPECTED_HASHES:
+            raise UserError(
+                f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
+                " now: have the nodes mine by their hash rate, and wait"
+            )
 
     def set_hashrate(self, name: str, hashes_per_s: int) -> None:
         """How many hashes a node does in a second from now on."""
+        if hashes_per_s < 0:
+            raise UserError(f"a hash rate can't be negative, as {hashes_per_s} is")
         self[name].set_hashrate(hashes_per_s)
 
-    # ------------------------------------------------------------------ waiting and looking
+    def pause_mining(self) -> None:
+        """Have all miners rest."""
+        self._pause(is_paused=True)
+
+    def resume_mining(self) -> None:
+        """Have them go on."""
+        self._pause(is_paused=False)
+
+    @property
+    def is_mining_paused(self) -> bool:
+        """Whether all miners rest."""
+        return self._is_paused
+
+    def _pause(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
+        for node in self.nodes.values():
+            node.pause_mining(is_paused=is_paused)
+
+    async def submit(self, name: str, item: Block | Transaction) -> Reply:
+        """Hand a node a block or transaction, as its user."""
+        return await self._one_up(name).submit(item)
+
+    async def kill(self, name: str) -> None:
+        """End a node as if its process were killed: what was not acknowledged is lost."""
+        node = self._one_up(name)
+        node.kill()
+        await self._end(name)
+
+    async def stop(self, name: str) -> None:
+        """End a node in good order."""
+        self._one_up(name)
+        await self._end(name)
+
+    async def restart(self, name: str) -> None:
+        """Have a node that was killed or stopped begin anew, on what it has kept."""
+        node = self[name]
+        if node.is_up:
+            await self.stop(name)
+        self._start(node)
+        for one, other in self._connections:
+            if name in (one, other) and one in self.nodes and self[one].is_up:
+                self._dial(one, other)
+
+    async def reorg(self, depth: int, *, on: str | None = None) -> tuple[BlockHash, BlockHash]:
+        """Have all nodes but one give up so many blocks. The tips given up, and taken.
+
+        One node is cut off; the others' side mines the blocks, and it mines more work; then the cut
+        heals. on: who is cut off; the last node by default.
+        """
+        up = [node.name for node in self._up()]
+        if depth < 1 or len(up) < 2:
+            raise UserError("a reorganisation takes two nodes and a block at least")
+        apart = self._one_up(on or up[-1]).name
+        others = [name for name in up if name != apart]
+        was_paused = self._is_paused
+        self.pause_mining()
+        try:
+            await self.wait_until_synced()
+            self.partition([apart], others)
+            await self.mine(others[0], depth)
+            await self.wait_until_synced(others)
+            lost = self[others[0]].tip
+            while self[apart].tip.chainwork <= lost.chainwork:
+                await self.mine(apart)
+            taken = self[apart].tip
+            self.heal()
+            await self.wait_until_synced()
+        finally:
+            self.heal()
+            self._pause(is_paused=was_paused)
+        return lost.hash, taken.hash
+
+    def set_time(self, unix_s: int) -> None:
+        """Set all nodes' clocks; time goes on from there.
+
+        Timers follow a jump forward, so that whatever would be due is due, and never go back.
+        """
+        self.clock.set_unix(unix_s)
+        for node in self.nodes.values():
+            node.clock_changed()
+
+    def advance(self, seconds: int) -> None:
+        """Put all nodes' clocks forward."""
+        if seconds < 0:
+            raise UserError("time is advanced by what is not negative; to go back, set it")
+        self.set_time(self.clock().unix_s + seconds)
+
+    # ------------------------------------------------------------------ waiting
 
     async def wait_until(
         self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S
@@ -365,24 +358,86 @@ class LiveNetwork:
 
         Raises TimeoutError.
         """
-        async with asyncio.timeout(limit_s):
-            while not reached():
-                self._changed.clear()
-                await self._changed.wait()
+        try:
+            async with asyncio.timeout(limit_s):
+                while not reached():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(f"it has not come to pass within {limit_s:g} seconds") from None
 
     async def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
     ) -> BlockHash:
-        """Wait until nodes are on one tip, all by default; the tip. Raises TimeoutError."""
-        nodes = [self[name] for name in (self.nodes if names is None else names)]
+        """Wait until nodes are on one tip, all that are up by default; the tip.
+
+        Raises TimeoutError.
+        """
+        nodes = self._up() if names is None else [self[name] for name in names]
         await self.wait_until(
-            lambda: len({node.node.chain.tip.hash for node in nodes}) == 1, limit_s=limit_s
+            lambda: len({node.tip.hash for node in nodes if node.is_up}) <= 1, limit_s=limit_s
         )
-        return nodes[0].node.chain.tip.hash
+        return nodes[0].tip.hash
+
+    async def wait_for_height(
+        self, height: int, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> None:
+        """Wait until nodes' chains are as high, of all by default. Raises TimeoutError."""
+        nodes = self._up() if names is None else [self[name] for name in names]
+        await self.wait_until(
+            lambda: all(node.tip.height >= height for node in nodes), limit_s=limit_s
+        )
+
+    async def wait_for_transaction(
+        self,
+        tx: Transaction,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until nodes have a transaction in the mempool. Raises TimeoutError."""
+        nodes = self._up() if names is None else [self[name] for name in names]
+        await self.wait_until(
+            lambda: all(tx.txid in node.node.mempool for node in nodes), limit_s=limit_s
+        )
+
+    async def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Wait until all connections that should be there are, where both nodes are up.
+
+        Raises TimeoutError.
+        """
+        await self.wait_until(lambda: not self.missing_connections(), limit_s=limit_s)
+
+    # ------------------------------------------------------------------ looking
 
     def tips(self) -> dict[str, BlockHash]:
-        """Each node's tip."""
-        return {name: node.node.chain.tip.hash for name, node in self.nodes.items()}
+        """The tip of each node that is up."""
+        return {node.name: node.tip.hash for node in self._up()}
+
+    def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
+        """The blocks that a node knows of so many heights below its tip, parents first.
+
+        name: by default the first node that is up.
+        """
+        nodes = self._up() if name is None else [self[name]]
+        return tree_of(nodes[0].chain, blocks) if nodes else ()
+
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """Who is to dial whom."""
+        return tuple(self._connections)
+
+    def missing_connections(self) -> list[tuple[str, str]]:
+        """Those that are not there now, where both nodes are up and no cut runs between them."""
+        return [
+            (one, other)
+            for one, other in self._connections
+            if self._can_connect(one, other)
+            and not self[one].is_connected_to(self._address_of(other))
+        ]
+
+    def is_cut(self, one: str, other: str) -> bool:
+        """Whether a partition runs between two nodes."""
+        return self._tcp.is_cut(one, other)
 
     def __getitem__(self, name: str) -> LiveNode:
         node = self.nodes.get(name)
@@ -393,7 +448,56 @@ class LiveNetwork:
     def __iter__(self) -> Iterator[LiveNode]:
         return iter(self.nodes.values())
 
+    # ------------------------------------------------------------------ helpers
 
-def net_address(address: SocketAddress) -> NetAddress:
-    """The same as the protocol has it."""
-    return NetAddress.from_text(str(address))
+    def _home(self, name: str) -> Home:
+        if self._datadir is not None:
+            return DirectoryHome(self._datadir / name, self.params, self._signatures)
+        return MemoryHome(self.params, *opening_stores(self.params), self._signatures)
+
+    def _start(self, node: LiveNode) -> None:
+        node.start()
+        behind_s = node.tip.header.time - self.clock().unix_s
+        if behind_s > 0:  # blocks were mined at once the last time, and moved the clock
+            self.clock.shift_unix(behind_s)
+        self._running[node.name] = self._tasks.create_task(node.run())
+
+    async def _end(self, name: str) -> None:
+        task = self._running.pop(name)
+        task.cancel()
+        await asyncio.wait((task,))
+        self._changed.set()
+
+    def _dial(self, one: str, other: str) -> None:
+        self[one].command(Connect(net_address(self._address_of(other))))
+
+    def _address_of(self, name: str) -> SocketAddress:
+        if name not in self.nodes and ":" in name:
+            return SocketAddress.from_text(name)
+        return self[name].address
+
+    def _can_connect(self, one: str, other: str) -> bool:
+        is_foreign = other not in self.nodes
+        return (
+            self[one].is_up
+            and (is_foreign or self[other].is_up)
+            and (is_foreign or not self.is_cut(one, other))
+        )
+
+    def _up(self) -> list[LiveNode]:
+        return [node for node in self.nodes.values() if node.is_up]
+
+    def _one_up(self, name: str) -> LiveNode:
+        node = self[name]
+        if not node.is_up:
+            raise UserError(f"{name} does not run: restart it first")
+        return node
+
+    def _news(self, name: str, news: News) -> None:
+        self._changed.set()
+        if self.watch is not None:
+            self.watch(name, news, self.clock())
+
+    def _failed(self, name: str, error: StoreError) -> None:
+        self._changed.set()
+        self._trouble(f"{name} stops: {error}")

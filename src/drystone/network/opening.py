@@ -8,6 +8,7 @@ from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
 from drystone.chain.importing import ImportReport, take_in_unrecorded
+from drystone.chain.signatures import Signatures
 from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
@@ -61,23 +62,51 @@ def opened_chain(
     directory = ChainDirectory.open(datadir, params, create=create, reindex=reindex, fsync=fsync)
     try:
         with SignatureQueue() as signatures, calm_collector():
-            chain = ChainState(
+            chain = chain_in(
+                directory,
                 params,
-                directory.blocks,
-                directory.coins,
                 signatures=signatures,
                 are_scripts_assumed=are_scripts_assumed,
-                progress=lambda done, total: progress("bringing the coins up to date", done, total),
+                progress=progress,
+                note=note,
             )
             try:
-                _bring_up_to_date(chain, progress, note)
-                for sentence in directory.notes:
-                    note(sentence)
                 yield chain
             finally:
                 chain.close()
     finally:
         directory.close()
+
+
+def chain_in(
+    directory: ChainDirectory,
+    params: Params,
+    *,
+    signatures: Signatures,
+    are_scripts_assumed: Callable[[BlockNode], bool] = _never,
+    progress: Progress = _no_progress,
+    note: Callable[[str], None] = _no_note,
+) -> ChainState:
+    """The chain in an open directory, brought up to date; arguments as of `opened_chain`.
+
+    Raises StoreError; the directory is the caller's to close.
+    """
+    chain = ChainState(
+        params,
+        directory.blocks,
+        directory.coins,
+        signatures=signatures,
+        are_scripts_assumed=are_scripts_assumed,
+        progress=lambda done, total: progress("bringing the coins up to date", done, total),
+    )
+    try:
+        _bring_up_to_date(chain, progress, note)
+        for sentence in directory.notes:
+            note(sentence)
+    except BaseException:
+        chain.close()
+        raise
+    return chain
 
 
 def _bring_up_to_date(chain: ChainState, progress: Progress, note: Callable[[str], None]) -> None:

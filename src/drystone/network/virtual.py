@@ -15,7 +15,6 @@ thing that happened, and its digest is the same in every run.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from itertools import pairwise
 from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
@@ -34,6 +33,9 @@ from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
+from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.plan import DEFAULT_TOPOLOGY
+from drystone.network.topologies import topology as connected_by
 from drystone.node.events import (
     Action,
     Announce,
@@ -225,6 +227,18 @@ class VirtualNode:
         """Its chain's last block."""
         return self.node.chain.tip
 
+    def is_connected_to(self, address: NetAddress) -> bool:
+        """Whether it has dialled somebody there, and they have shaken hands."""
+        return any(
+            conn.is_ready and not conn.peer.kind.is_inbound and conn.peer.address == address
+            for conn in self.node.peers.values()
+        )
+
+    @property
+    def hashes_per_s(self) -> int:
+        """Its miner's rate."""
+        return self.miner.hashes_per_s
+
     def __repr__(self) -> str:
         return f"<VirtualNode {self.name} at {self.tip.height}>"
 
@@ -254,7 +268,7 @@ class VirtualMiner:
         self._spend()
         self._offer = offer
         if offer is not None:
-            self._expected = expected_hashes(offer.bits, self._network.params)
+            self._expected = block_work(offer.bits)
         self._plan()
 
     def set_rate(self, hashes_per_s: int) -> None:
@@ -306,9 +320,9 @@ class VirtualMiner:
 class VirtualNetwork:
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
-    nodes: how many to begin with, in a ring, or line if they are two. hashes_per_s: of all of them
-    together; 0, as by default: blocks are only mined by `mine`. seed: of all chance. watch: is told
-    what nodes announce.
+    nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
+    are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
+    told what nodes announce.
     """
 
     def __init__(
@@ -318,6 +332,7 @@ class VirtualNetwork:
         params: Params = LOCAL,
         seed: int = 0,
         hashes_per_s: int = 0,
+        topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = DEFAULT_LINK,
         settings: Settings | None = None,
         watch: Watch | None = None,
@@ -331,11 +346,12 @@ class VirtualNetwork:
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
+        self._is_paused = False
         names = [f"n{number}" for number in range(nodes)]
         rates = shares(hashes_per_s, nodes) if nodes else []
         for name, rate in zip(names, rates, strict=True):
             self.add_node(name, hashes_per_s=rate)
-        for one, other in ring(names):
+        for one, other in connected_by(topology, names, seed):
             self.connect(one, other)
         if nodes:
             self.run_for(1)  # for handshakes
@@ -367,6 +383,7 @@ class VirtualNetwork:
             script_pubkey=account(name).script_pubkey,
         )
         self.nodes[name] = node
+        node.miner.pause(is_paused=self._is_paused)
         if hashes_per_s:
             self.set_hashrate(name, hashes_per_s)
         return node
@@ -403,31 +420,34 @@ class VirtualNetwork:
         self.links.set_link(one, other, settings)
         self.links.set_link(other, one, settings)
 
-    def mine(self, name: str, count: int = 1) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes.
+    def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
+        """Have a node find blocks now; their hashes. to: the account that they pay.
 
         Where difficulty follows the clock, the clock moves on by the chain's spacing with each.
         """
-        node, found = self[name], []
+        node, found = self._one_up(name), []
+        script_pubkey = node.script_pubkey if to is None else account(to).script_pubkey
         for _ in range(count):
-            block = self.solved(self._offer_of(node))
+            block = self.solved(self._offer_of(node, script_pubkey))
             node.handle(Found(block))
             found.append(block.hash)
             if not self.params.no_retargeting:
                 self.run_for(self.params.pow_spacing_s)
         return found
 
-    def _offer_of(self, node: VirtualNode) -> Offer:
+    def _offer_of(self, node: VirtualNode, script_pubkey: bytes) -> Offer:
         tip = node.tip
         return Offer(
             tip.hash,
             tip.height + 1,
             tip.header.bits,
-            lambda now_s: node.node.miner.template(node.script_pubkey, now_s),
+            lambda now_s: node.node.miner.template(script_pubkey, now_s),
         )
 
     def set_hashrate(self, name: str, hashes_per_s: int) -> None:
         """How many hashes a node does in a second from now on."""
+        if hashes_per_s < 0:
+            raise UserError(f"a hash rate can't be negative, as {hashes_per_s} is")
         node = self[name]
         was_mining = node.miner.hashes_per_s > 0
         node.miner.set_rate(hashes_per_s)
@@ -436,25 +456,36 @@ class VirtualNetwork:
 
     def pause_mining(self) -> None:
         """Have all miners rest."""
-        for node in self.nodes.values():
-            node.miner.pause(is_paused=True)
+        self._pause(is_paused=True)
 
     def resume_mining(self) -> None:
         """Have them go on."""
+        self._pause(is_paused=False)
+
+    @property
+    def is_mining_paused(self) -> bool:
+        """Whether all miners rest."""
+        return self._is_paused
+
+    def _pause(self, *, is_paused: bool) -> None:
+        self._is_paused = is_paused
         for node in self.nodes.values():
-            node.miner.pause(is_paused=False)
+            node.miner.pause(is_paused=is_paused)
 
     def submit(self, name: str, item: Block | Transaction) -> Reply:
         """Hand a node a block or transaction, as its user."""
-        return self[name].submit(item)
+        return self._one_up(name).submit(item)
 
     def kill(self, name: str) -> None:
-        """Have a node crash."""
+        """Have a node crash: what was not acknowledged is lost."""
+        self._one_up(name)
         self.world.record(name, "is killed")
         self[name].crash()
 
     def restart(self, name: str) -> None:
         """Have a node that was killed begin anew, on what it had acknowledged."""
+        if self[name].is_up:
+            self.kill(name)
         self.world.record(name, "restarts")
         self[name].start()
         for one, other in self._connections:
@@ -467,23 +498,41 @@ class VirtualNetwork:
         One node is cut off; the others' side mines the blocks, and it mines more work; then the cut
         heals. on: who is cut off; the last node by default.
         """
-        if depth < 1 or len(self.nodes) < 2:
+        up = [node.name for node in self._up()]
+        if depth < 1 or len(up) < 2:
             raise UserError("a reorganisation takes two nodes and a block at least")
-        apart = on or list(self.nodes)[-1]
-        others = [name for name in self.nodes if name != apart]
-        self.wait_until_synced()
+        apart = self._one_up(on or up[-1]).name
+        others = [name for name in up if name != apart]
+        was_paused = self._is_paused
         self.pause_mining()
-        self.partition([apart], others)
-        self.mine(others[0], depth)
-        self.wait_until_synced(others)
-        lost = self[others[0]].tip
-        while self[apart].tip.chainwork <= lost.chainwork:
-            self.mine(apart)
-        taken = self[apart].tip
-        self.heal()
-        self.wait_until_synced()
-        self.resume_mining()
+        try:
+            self.wait_until_synced()
+            self.partition([apart], others)
+            self.mine(others[0], depth)
+            self.wait_until_synced(others)
+            lost = self[others[0]].tip
+            while self[apart].tip.chainwork <= lost.chainwork:
+                self.mine(apart)
+            taken = self[apart].tip
+            self.heal()
+            self.wait_until_synced()
+        finally:
+            self._pause(is_paused=was_paused)
         return lost.hash, taken.hash
+
+    def set_time(self, unix_s: int) -> None:
+        """Set the clock. What lies between is lived through; back, only unix time is set."""
+        ahead_s = unix_s - self.clock().unix_s
+        if ahead_s > 0:
+            self.run_for(ahead_s)
+        else:
+            self._unix_start += ahead_s
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward; the same as `run_for`."""
+        if seconds < 0:
+            raise UserError("time is advanced by what is not negative; to go back, set it")
+        self.run_for(seconds)
 
     # ------------------------------------------------------------------ waiting
 
@@ -503,6 +552,35 @@ class VirtualNetwork:
         self.run_until(lambda: agree(nodes), limit_s=limit_s)
         return nodes[0].tip.hash
 
+    def wait_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """The same as `run_until`, by the name that it has in all networks. Raises TimeoutError."""
+        self.run_until(reached, limit_s=limit_s)
+
+    def wait_for_height(
+        self, height: int, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> None:
+        """Run until nodes' chains are as high, of all by default. Raises TimeoutError."""
+        nodes = self._up() if names is None else [self[name] for name in names]
+        self.run_until(lambda: all(node.tip.height >= height for node in nodes), limit_s=limit_s)
+
+    def wait_for_transaction(
+        self,
+        tx: Transaction,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Run until nodes have a transaction in the mempool. Raises TimeoutError."""
+        nodes = self._up() if names is None else [self[name] for name in names]
+        self.run_until(lambda: all(tx.txid in node.node.mempool for node in nodes), limit_s=limit_s)
+
+    def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Run until all connections that should be there are, where both nodes are up.
+
+        Raises TimeoutError.
+        """
+        self.run_until(lambda: not self.missing_connections(), limit_s=limit_s)
+
     def settle(self, *, limit_s: float = DEFAULT_LIMIT_S) -> BlockHash:
         """Have all miners rest until the nodes agree, and mine one block if two are as good."""
         self.pause_mining()
@@ -517,6 +595,33 @@ class VirtualNetwork:
 
     # ------------------------------------------------------------------ looking
 
+    def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
+        """The blocks that a node knows of so many heights below its tip, parents first.
+
+        name: by default the first node that is up.
+        """
+        nodes = self._up() if name is None else [self[name]]
+        return tree_of(nodes[0].chain, blocks) if nodes else ()
+
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """Who is to dial whom."""
+        return tuple(self._connections)
+
+    def missing_connections(self) -> list[tuple[str, str]]:
+        """Those that are not there now, where both nodes are up and no cut runs between them."""
+        return [
+            (one, other)
+            for one, other in self._connections
+            if self[one].is_up
+            and self[other].is_up
+            and not self.is_cut(one, other)
+            and not self[one].is_connected_to(self[other].address)
+        ]
+
+    def is_cut(self, one: str, other: str) -> bool:
+        """Whether a partition runs between two nodes."""
+        return self.links.is_cut(one, other)
+
     def __getitem__(self, name: str) -> VirtualNode:
         node = self.nodes.get(name)
         if node is None:
@@ -529,8 +634,14 @@ class VirtualNetwork:
     def _up(self) -> list[VirtualNode]:
         return [node for node in self.nodes.values() if node.is_up]
 
+    def _one_up(self, name: str) -> VirtualNode:
+        node = self[name]
+        if not node.is_up:
+            raise UserError(f"{name} does not run: restart it first")
+        return node
+
     def tips(self) -> Mapping[str, BlockHash]:
-        """Each node's tip."""
+        """The tip of each node that is up."""
         return {node.name: node.tip.hash for node in self._up()}
 
     # ------------------------------------------------------------------ for the nodes
@@ -538,7 +649,7 @@ class VirtualNetwork:
     def solved(self, offer: Offer) -> Block:
         """The block on offer, really searched. Raises UserError if that would take too long."""
         template = offer.template(self.clock().unix_s)
-        if expected_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
+        if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
                 " now: give the nodes a lower hash rate, or the chain pow_assumed"
@@ -561,14 +672,8 @@ def agree(nodes: Iterable[VirtualNode]) -> bool:
     return len({node.tip.hash for node in nodes if node.is_up}) <= 1
 
 
-def ring(names: list[str]) -> list[tuple[str, str]]:
-    """Who dials whom, so that each has two neighbours."""
-    pairs = list(pairwise(names))
-    return [*pairs, (names[-1], names[0])] if len(names) > 2 else pairs
-
-
-def expected_hashes(bits: int, params: Params) -> int:
-    """How many hashes a block takes on average; one where work is assumed."""
+def searched_hashes(bits: int, params: Params) -> int:
+    """How many hashes it takes on average to solve a block; one where work is assumed."""
     return 1 if params.pow_assumed else block_work(bits)
 
 

@@ -12,7 +12,7 @@ What a peer has done wrong is looked up in `is_punished`.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from drystone.chain.chainstate import ChainState, Submission, TipChange
+from drystone.chain.chainstate import Arrival, ChainState, Submission, TipChange
 from drystone.chain.tree import BlockNode
 from drystone.consensus.block import is_block_mutated
 from drystone.consensus.errors import (
@@ -359,8 +359,29 @@ class Blocks:
 
     # ------------------------------------------------------------------ blocks
 
-    def take_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
-        """A block has come, asked for or not."""
+    def take_blocks(self, conn: Connection, messages: Iterable[BlockMessage], turn: Turn) -> None:
+        """Blocks have come, asked for or not.
+
+        Those asked for are taken in together as far as they follow one another here, so that the
+        signatures of one can be checked while the next one is being read.
+        """
+        together: list[BlockMessage] = []
+        for message in messages:
+            was_asked = conn.id in self.download.asked(message.block.hash)
+            if not was_asked:  # what is to be done about it may depend on those before
+                self._take_from(conn, together, turn)
+                together = []
+            if conn.is_gone:
+                break
+            if self._is_welcome(conn, message, turn, was_asked=was_asked):
+                together.append(message)
+        self._take_from(conn, together, turn)
+        self._news[conn.id] = None
+
+    def _is_welcome(
+        self, conn: Connection, message: BlockMessage, turn: Turn, *, was_asked: bool
+    ) -> bool:
+        """Whether to take in a block, as far as can be said without its chain."""
         block = message.block
         block_hash = block.hash
         parent = self._chain.tree.get(block.header.prev_hash)
@@ -369,14 +390,13 @@ class Blocks:
         ):
             self.download.received(block_hash, turn.now.mono_ns, conn.id)
             turn.misbehaving(conn, "mutated block")
-            return
-        was_asked = conn.id in self.download.asked(block_hash)
+            return False
         self.download.received(block_hash, turn.now.mono_ns, conn.id)
         if was_asked or self._is_wanted(block.header, parent):
-            self._take_from(conn, block, turn, encoded=message.encoded)
-        elif parent is None or self._is_worth_memory((block.header,), parent):
+            return True
+        if parent is None or self._is_worth_memory((block.header,), parent):
             self._accept_headers(conn, [block.header], turn)
-        self._news[conn.id] = None
+        return False
 
     def _is_wanted(self, header: BlockHeader, parent: BlockNode | None) -> bool:
         """Whether a block that nobody asked for is taken all the same. Core: AcceptBlock."""
@@ -393,40 +413,46 @@ class Blocks:
     def _take_from(
         self,
         conn: Connection,
-        block: Block,
+        messages: Sequence[BlockMessage],
         turn: Turn,
         *,
-        encoded: bytes | None = None,
         was_compact: bool = False,
     ) -> None:
-        self._sources[block.hash] = conn.id
-        if len(self._sources) > MAX_SOURCES:
-            del self._sources[next(iter(self._sources))]
-        submission = self._submit(block, turn, encoded)
-        outcome = submission.outcomes[0]
-        if outcome.is_new:
-            conn.last_block_s = turn.now.unix_s
-            self.download.received(block.hash, turn.now.mono_ns)
-            self.partial.forget_block(block.hash)
-        if outcome.error is not None:
-            self._punish_source(conn, outcome.error, outcome.node, turn, was_compact=was_compact)
-        elif outcome.is_new and self._chain.tip is outcome.node:
-            self._prefer(conn, turn)
+        if not messages:
+            return
+        for message in messages:
+            self._sources[message.block.hash] = conn.id
+            if len(self._sources) > MAX_SOURCES:
+                del self._sources[next(iter(self._sources))]
+        arrivals = [Arrival(message.block, message.encoded) for message in messages]
+        submission = self._submit(arrivals, turn)
+        for arrival, outcome in zip(arrivals, submission.outcomes, strict=True):
+            block_hash = arrival.block.hash
+            if outcome.is_new:
+                conn.last_block_s = turn.now.unix_s
+                self.download.received(block_hash, turn.now.mono_ns)
+                self.partial.forget_block(block_hash)
+            if outcome.error is not None:
+                self._punish_source(
+                    conn, outcome.error, outcome.node, turn, was_compact=was_compact
+                )
+            elif outcome.is_new and self._chain.tip is outcome.node:
+                self._prefer(conn, turn)
 
     def submit(self, block: Block, turn: Turn) -> Rejected | None:
         """A block of the user's or the miner's: the same door as a peer's."""
-        error = self._submit(block, turn, None).outcomes[0].error
+        error = self._submit([Arrival(block)], turn).error
         self.download.received(block.hash, turn.now.mono_ns)
         self.partial.forget_block(block.hash)
         return error
 
-    def _submit(self, block: Block, turn: Turn, encoded: bytes | None) -> Submission:
-        submission = self._chain.submit(block, now=turn.now.unix_s, encoded=encoded)
-        outcome = submission.outcomes[0]
-        if outcome.node is not None:
-            self.header_tip.consider(outcome.node)
-        if outcome.error is not None:
-            turn.tell(BlockRefused(block.hash, outcome.error))
+    def _submit(self, arrivals: Sequence[Arrival], turn: Turn) -> Submission:
+        submission = self._chain.submit_all(arrivals, now=turn.now.unix_s)
+        for arrival, outcome in zip(arrivals, submission.outcomes, strict=True):
+            if outcome.node is not None:
+                self.header_tip.consider(outcome.node)
+            if outcome.error is not None:
+                turn.tell(BlockRefused(arrival.block.hash, outcome.error))
         if submission.change is not None:
             self._tip_moved(submission.change, turn)
         return submission
@@ -537,7 +563,7 @@ class Blocks:
             self._ask(conn, [node], turn)  # still in flight, now as a whole
             return
         self.download.received(block_hash, turn.now.mono_ns, conn.id)
-        self._take_from(conn, block, turn, was_compact=True)
+        self._take_from(conn, [BlockMessage(block)], turn, was_compact=True)
         self._news[conn.id] = None
 
     def _prefer(self, conn: Connection, turn: Turn) -> None:

@@ -75,7 +75,7 @@ from drystone.p2p.messages import (
 )
 from drystone.p2p.netaddress import NetAddress
 from drystone.p2p.peer import Peer
-from drystone.p2p.results import Deliver, Ready
+from drystone.p2p.results import Deliver, Ready, Result
 from drystone.p2p.results import Disconnect as Leave
 from drystone.primitives.block import Block
 
@@ -85,6 +85,10 @@ Streams = Callable[[str], Stream]
 
 def _is_dialled(conn: Connection, address: NetAddress) -> bool:
     return not conn.peer.kind.is_inbound and conn.peer.address == address
+
+
+def _is_block(result: Result) -> bool:
+    return type(result) is Deliver and type(result.message) is BlockMessage
 
 
 # Alarms, besides those of one peer's, which are (purpose, peer).
@@ -108,6 +112,7 @@ class Node:
     ) -> None:
         self.chain = chain
         self.mempool = mempool
+        chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
         self.peers: dict[int, Connection] = {}
         self._dialling = Dialling()
@@ -315,7 +320,10 @@ class Node:
         self.blocks.take_headers(conn, message, turn)
 
     def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
-        self.blocks.take_block(conn, message, turn)
+        messages = [message]
+        while conn.results and _is_block(conn.results[0]):
+            messages.append(conn.results.popleft().message)  # type: ignore[union-attr,arg-type]
+        self.blocks.take_blocks(conn, messages, turn)
 
     def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
         self.blocks.take_compact(conn, message, turn)

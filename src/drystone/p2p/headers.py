@@ -138,8 +138,12 @@ class HeadersSync:
         return self._started == 1 and self._preferred - one.is_preferred >= 1
 
     def due_at(self) -> int | None:
-        """When the first peer will be overdue."""
-        deadlines = [one.deadline_ns for one in self._peers.values() if one.deadline_ns is not None]
+        """When the first peer will be overdue; never, where no other could be asked."""
+        deadlines = [
+            one.deadline_ns
+            for one in self._peers.values()
+            if one.deadline_ns is not None and self._could_others(one)
+        ]
         return min(deadlines, default=None)
 
 

@@ -66,6 +66,9 @@ class Block:
 
     header: BlockHeader
     vtx: tuple[Transaction, ...]
+    # Both are asked for by several rules in turn, and computed once.
+    _root: tuple[bytes, bool] | None = field(default=None, init=False, repr=False, compare=False)
+    _witness_root: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def hash(self) -> BlockHash:
@@ -94,14 +97,22 @@ class Block:
 
     def merkle_root(self) -> tuple[bytes, bool]:
         """The root over the txids, and whether the tree is mutated (CVE-2012-2459)."""
-        return merkle_root([tx.txid for tx in self.vtx])
+        root = self._root
+        if root is None:
+            root = merkle_root([tx.txid for tx in self.vtx])
+            object.__setattr__(self, "_root", root)
+        return root
 
     def witness_merkle_root(self) -> bytes:
         """The root over the wtxids, the coinbase's counting as zero (BIP141).
 
         Mutation needs no look here: the txids' tree has the same shape and would tell.
         """
-        return merkle_root([bytes(32), *(tx.wtxid for tx in self.vtx[1:])])[0]
+        root = self._witness_root
+        if root is None:
+            root = merkle_root([bytes(32), *(tx.wtxid for tx in self.vtx[1:])])[0]
+            object.__setattr__(self, "_witness_root", root)
+        return root
 
     def encode(self) -> bytes:
         """Header, number of transactions, transactions."""

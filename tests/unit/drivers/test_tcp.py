@@ -323,6 +323,22 @@ def test_a_foreign_programs_end_is_told_after_its_last_bytes() -> None:
     play(part)
 
 
+def test_who_has_heard_the_end_and_says_his_own_lets_go_of_the_socket() -> None:
+    async def part(net: TcpWires) -> None:
+        async with foreigner(net.addresses["a"]) as (_, writer):
+            writer.write_eof()
+            await asyncio.sleep(0.02)  # so that the socket has it, and the host not yet
+            net["a"].streams.close(1)
+            await asyncio.sleep(0.02)
+            assert net["a"].streams.connections() == []
+        began = time.monotonic()
+        await net.network.__aexit__(None, None, None)
+        assert time.monotonic() - began < tcp_module.GOODBYE_S / 2
+
+    slow = LinkSettings(latency_ns=200_000_000)
+    play(part, network=lambda: TcpNetwork(slow))
+
+
 def test_a_crash_resets_all_connections() -> None:
     async def part(net: TcpWires) -> None:
         await net.connect("ab", "ca")

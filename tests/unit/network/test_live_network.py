@@ -7,11 +7,11 @@ from tests.support.node_faults import payment
 
 from drystone.consensus.chains import LOCAL, REGTEST
 from drystone.mining.accounts import account
-from drystone.network.live import LiveNetwork
+from drystone.network.live import AsyncNetwork
 from drystone.node.events import PeerReady
 
 
-async def ring_of(network: LiveNetwork, count: int) -> list[str]:
+async def ring_of(network: AsyncNetwork, count: int) -> list[str]:
     """Nodes in a ring, all connected."""
     names = [(await network.add_node()).name for _ in range(count)]
     pairs = list(zip(names, [*names[1:], names[0]], strict=True))[: 1 if count == 2 else count]
@@ -29,7 +29,7 @@ async def ring_of(network: LiveNetwork, count: int) -> list[str]:
 
 def test_three_live_nodes_mine_fork_under_a_partition_heal_and_converge() -> None:
     async def scenario() -> None:
-        async with LiveNetwork(params=REGTEST) as network:
+        async with AsyncNetwork(params=REGTEST) as network:
             await ring_of(network, 3)
             await network.mine("n0", 3)
             await network.wait_until_synced()
@@ -46,7 +46,7 @@ def test_three_live_nodes_mine_fork_under_a_partition_heal_and_converge() -> Non
 
 def test_live_nodes_of_local_have_its_history_and_pay_each_other() -> None:
     async def scenario() -> None:
-        async with LiveNetwork() as network:
+        async with AsyncNetwork() as network:
             await ring_of(network, 3)
             assert network["n2"].node.chain.height == 119
             tx = payment(1, account("dave").script_pubkey)
@@ -62,7 +62,7 @@ def test_live_nodes_of_local_have_its_history_and_pay_each_other() -> None:
 
 def test_live_miners_find_blocks_by_their_budget() -> None:
     async def scenario() -> None:
-        async with LiveNetwork(params=REGTEST) as network:
+        async with AsyncNetwork(params=REGTEST) as network:
             await ring_of(network, 2)
             network.set_hashrate("n0", 40)
             network.set_hashrate("n1", 40)
@@ -76,7 +76,7 @@ def test_live_miners_find_blocks_by_their_budget() -> None:
 
 def test_a_thousand_blocks_are_synchronised_over_tcp() -> None:
     async def scenario() -> None:
-        async with LiveNetwork(params=REGTEST) as network:
+        async with AsyncNetwork(params=REGTEST) as network:
             await network.add_node("old")
             await network.mine("old", 1_000)
             await network.add_node("new")
@@ -95,7 +95,7 @@ def test_a_network_ends_at_once_and_leaves_nothing() -> None:
             ready.append(name)
 
     async def scenario() -> float:
-        async with LiveNetwork(params=LOCAL, watch=watch) as network:
+        async with AsyncNetwork(params=LOCAL, watch=watch) as network:
             await ring_of(network, 2)
             began = time.monotonic()
         return time.monotonic() - began

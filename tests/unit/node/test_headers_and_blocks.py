@@ -520,3 +520,65 @@ def test_who_goes_on_asking_without_taking_what_it_is_sent_is_left() -> None:
         peer.send(GetData(items))
     assert peer.left() == "it sends too much while it is being served"
     assert not bench.node.peers
+
+
+# Several blocks in one piece.
+
+
+def test_blocks_that_come_in_one_piece_are_connected_in_one_step() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 5)
+    bench = Bench()
+    peer = bench.peer()
+    peer.send(headers_of(*grown))
+    peer.send(*map(BlockMessage, grown), Ping(7))
+    (news,) = bench.news(NewTip)
+    assert [node.hash for node in news.change.connected] == [block.hash for block in grown]
+    assert peer.take_one(Pong).nonce == 7
+
+
+def test_of_blocks_in_one_piece_those_below_an_invalid_one_are_kept() -> None:
+    branches = Branches()
+    good = branches.grow(branches.genesis, 3)
+    bad = invalid(branches, good[-1])
+    above = branches.grow(bad, 2)
+    bench = Bench()
+    peer = bench.peer()
+    peer.send(headers_of(*good, bad, *above))
+    peer.send(*map(BlockMessage, (*good, bad, *above)))
+    assert peer.left() == "invalid block: bad-cb-amount"
+    assert bench.chain.tip.hash == good[-1].hash
+    assert bench.news(BlockRefused)[0].hash == bad.hash
+    assert bench.submit(branches.grow(good[-1], 1)[0]).error is None
+
+
+def test_of_blocks_in_one_piece_those_before_a_mutated_one_are_kept() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 3)
+    mutated = replace(grown[1], vtx=(*grown[1].vtx, *grown[1].vtx))
+    bench = Bench()
+    peer = bench.peer()
+    peer.send(headers_of(*grown))
+    peer.send(BlockMessage(grown[0]), BlockMessage(mutated), BlockMessage(grown[2]))
+    assert peer.left() == "mutated block"
+    assert bench.chain.tip.hash == grown[0].hash
+    assert not bench.chain.tree.nodes[grown[2].hash].has_data
+
+
+def test_blocks_that_nobody_asked_for_are_taken_in_one_piece_as_one_by_one() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 4)
+    bench = Bench()
+    bench.peer().send(*map(BlockMessage, grown))
+    assert bench.chain.tip.hash == grown[-1].hash
+    assert len(bench.news(NewTip)) == 4
+
+
+def test_asked_for_and_unasked_blocks_may_be_mixed() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 6)
+    bench = Bench()
+    peer = bench.peer()
+    peer.send(headers_of(*grown[:2]))
+    peer.send(*map(BlockMessage, grown))
+    assert bench.chain.tip.hash == grown[-1].hash

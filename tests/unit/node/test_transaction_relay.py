@@ -1,10 +1,14 @@
 """A node and transactions: heard of, asked for, taken, announced, sent."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 from tests.support.branches import Branches, payment
 from tests.support.node import Bench, Talker
 
+from drystone.consensus import connect
+from drystone.consensus.script.verify import Spend, verify_batch_of_scripts
 from drystone.mempool.policy import Policy
 from drystone.node.events import TxAccepted, TxRefused, TxRemoved
 from drystone.node.settings import Settings
@@ -22,6 +26,7 @@ from drystone.p2p.messages import (
 )
 from drystone.p2p.protocol import MSG_BLOCK, MSG_TX, MSG_WITNESS_TX, MSG_WTX
 from drystone.primitives.block import Block
+from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction
 
 BRANCHES = Branches()
@@ -381,3 +386,21 @@ def test_a_node_of_blocks_only_leaves_whoever_sends_transactions() -> None:
     third.send(Inv((Inventory(MSG_BLOCK, GROWN[-1].hash),)))
     third.send(BlockMessage(GROWN[-1]))
     assert not third.left()
+
+
+def test_scripts_that_ran_for_the_mempool_need_not_run_again_for_a_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ran: list[Txid] = []
+
+    def run(spends: Sequence[Spend], *rest: Any) -> None:
+        ran.extend([spend.tx.txid for spend in spends])
+        verify_batch_of_scripts(spends, *rest)
+
+    bench, known, unknown = a_bench(), paid(0), paid(1)
+    assert bench.submit(known).error is None
+    monkeypatch.setattr(connect, "verify_batch_of_scripts", run)
+    block = BRANCHES.on(GROWN[-1], [known, unknown], fees=20_000)
+    assert bench.submit(block).error is None
+    assert ran == [unknown.txid]
+    assert not len(bench.mempool)

@@ -75,6 +75,7 @@ def test_the_only_peer_may_take_its_time() -> None:
     one = sync(1, others=(2,))
     starts(one, 1, 0)
     assert one.overdue(60 * MINUTE, is_recent=False) == []
+    assert one.due_at() is None  # or there would be no end of waking for nothing
 
 
 def test_who_may_stay_makes_way_without_leaving() -> None:

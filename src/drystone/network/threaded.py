@@ -1,0 +1,334 @@
+"""A live network for programs that don't await: its event loop runs in one background thread.
+
+```
+with LiveNetwork(3) as network:
+    network.mine("n0", 2)
+    network.wait_until_synced()
+```
+"""
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, ParamSpec, Self, TypeVar
+
+from drystone.consensus.chains import LOCAL
+from drystone.consensus.params import Params
+from drystone.core.errors import UserError
+from drystone.core.link import LinkSettings
+from drystone.core.time import Time
+from drystone.drivers.sockets import SocketAddress
+from drystone.network.branches import TreeBlock
+from drystone.network.live import DEFAULT_LIMIT_S, LOOPBACK, NO_LINK, AsyncNetwork, Watch
+from drystone.network.live_node import LiveNode
+from drystone.network.plan import DEFAULT_TOPOLOGY, Plan
+from drystone.node.events import Reply
+from drystone.node.settings import Settings
+from drystone.primitives.block import Block
+from drystone.primitives.hashes import BlockHash
+from drystone.primitives.transaction import Transaction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+END_S: Final = 10.0  # that a network is given to end
+
+
+class LiveNetwork:
+    """An `AsyncNetwork` in a thread; the same verbs, which wait. See there for the arguments.
+
+    It runs from the start; `close`, the end of a `with` block, or that of the program ends it.
+    `watch` is called in its thread and must not use the network; nodes are there to be looked at.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 0,
+        *,
+        params: Params = LOCAL,
+        hashes_per_s: int = 0,
+        topology: str = DEFAULT_TOPOLOGY,
+        link: LinkSettings = NO_LINK,
+        datadir: Path | None = None,
+        seed: int | None = None,
+        settings: Settings | None = None,
+        watch: Watch | None = None,
+        trouble: Callable[[str], None] = lambda _line: None,
+        plan: Plan | None = None,
+    ) -> None:
+        async def made() -> AsyncNetwork:
+            network = AsyncNetwork(
+                nodes,
+                params=params,
+                hashes_per_s=hashes_per_s,
+                topology=topology,
+                link=link,
+                datadir=datadir,
+                seed=seed,
+                settings=settings,
+                watch=watch,
+                trouble=trouble,
+                plan=plan,
+            )
+            return await network.__aenter__()
+
+        self._loop = _LoopThread()
+        self._end = weakref.finalize(self, self._loop.end, None)
+        try:
+            self._network = self._loop.run(made())
+        except BaseException:
+            self._end()
+            raise
+        self._end.detach()
+        self._end = weakref.finalize(self, self._loop.end, self._network)
+
+    def close(self) -> None:
+        """Stop all nodes, and the thread. Closing twice is fine. Raises what went wrong."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ verbs
+
+    def add_node(
+        self,
+        name: str | None = None,
+        *,
+        hashes_per_s: int = 0,
+        listen: SocketAddress = LOOPBACK,
+        settings: Settings | None = None,
+    ) -> LiveNode:
+        """A node that knows nobody yet."""
+        return self._wait(
+            self._network.add_node(
+                name, hashes_per_s=hashes_per_s, listen=listen, settings=settings
+            )
+        )
+
+    def connect(self, one: str, other: str) -> None:
+        """Have one node dial another, and again whenever the connection is lost."""
+        self._call(self._network.connect, one, other)
+
+    def disconnect(self, one: str, other: str) -> None:
+        """End all connections between two nodes."""
+        self._call(self._network.disconnect, one, other)
+
+    def partition(self, *groups: Iterable[str], silent: bool = False) -> None:
+        """Cut the network: nodes reach those of their group only. Who is in none is in a last one.
+
+        silent: connections stay, but nothing arrives.
+        """
+        self._call(self._network.partition, *groups, silent=silent)
+
+    def heal(self) -> None:
+        """Undo the cut."""
+        self._call(self._network.heal)
+
+    def set_link(self, one: str, other: str, settings: LinkSettings) -> None:
+        """How the link between two nodes is, both ways."""
+        self._call(self._network.set_link, one, other, settings)
+
+    def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
+        """Have a node find blocks now; their hashes. to: the account that they pay."""
+        return self._wait(self._network.mine(name, count, to=to))
+
+    def set_hashrate(self, name: str, hashes_per_s: int) -> None:
+        """How many hashes a node does in a second from now on."""
+        self._call(self._network.set_hashrate, name, hashes_per_s)
+
+    def pause_mining(self) -> None:
+        """Have all miners rest."""
+        self._call(self._network.pause_mining)
+
+    def resume_mining(self) -> None:
+        """Have them go on."""
+        self._call(self._network.resume_mining)
+
+    @property
+    def is_mining_paused(self) -> bool:
+        """Whether all miners rest."""
+        return self._network.is_mining_paused
+
+    def submit(self, name: str, item: Block | Transaction) -> Reply:
+        """Hand a node a block or transaction, as its user."""
+        return self._wait(self._network.submit(name, item))
+
+    def kill(self, name: str) -> None:
+        """End a node as if its process were killed: what was not acknowledged is lost."""
+        self._wait(self._network.kill(name))
+
+    def stop(self, name: str) -> None:
+        """End a node in good order."""
+        self._wait(self._network.stop(name))
+
+    def restart(self, name: str) -> None:
+        """Have a node that was killed or stopped begin anew, on what it has kept."""
+        self._wait(self._network.restart(name))
+
+    def reorg(self, depth: int, *, on: str | None = None) -> tuple[BlockHash, BlockHash]:
+        """Have all nodes but one give up so many blocks. The tips given up, and taken."""
+        return self._wait(self._network.reorg(depth, on=on))
+
+    def set_time(self, unix_s: int) -> None:
+        """Set all nodes' clocks; time goes on from there."""
+        self._call(self._network.set_time, unix_s)
+
+    def advance(self, seconds: int) -> None:
+        """Put all nodes' clocks forward."""
+        self._call(self._network.advance, seconds)
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Wait until something is the case; it is asked in the network's thread.
+
+        Raises TimeoutError.
+        """
+        self._wait(self._network.wait_until(reached, limit_s=limit_s))
+
+    def wait_until_synced(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> BlockHash:
+        """Wait until nodes are on one tip, all that are up by default; the tip.
+
+        Raises TimeoutError.
+        """
+        return self._wait(self._network.wait_until_synced(names, limit_s=limit_s))
+
+    def wait_for_height(
+        self, height: int, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> None:
+        """Wait until nodes' chains are as high, of all by default. Raises TimeoutError."""
+        self._wait(self._network.wait_for_height(height, names, limit_s=limit_s))
+
+    def wait_for_transaction(
+        self,
+        tx: Transaction,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until nodes have a transaction in the mempool. Raises TimeoutError."""
+        self._wait(self._network.wait_for_transaction(tx, names, limit_s=limit_s))
+
+    def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Wait until all connections that should be there are, where both nodes are up.
+
+        Raises TimeoutError.
+        """
+        self._wait(self._network.wait_until_connected(limit_s=limit_s))
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def params(self) -> Params:
+        """The chain's."""
+        return self._network.params
+
+    @property
+    def nodes(self) -> dict[str, LiveNode]:
+        """All nodes, by name."""
+        return self._network.nodes
+
+    def clock(self) -> Time:
+        """The present instant, by the network's clock."""
+        return self._network.clock()
+
+    def tips(self) -> dict[str, BlockHash]:
+        """The tip of each node that is up."""
+        return self._call(self._network.tips)
+
+    def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
+        """The blocks that a node knows of so many heights below its tip, parents first."""
+        return self._call(self._network.tree, name, blocks=blocks)
+
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """Who is to dial whom."""
+        return self._call(self._network.connections)
+
+    def missing_connections(self) -> list[tuple[str, str]]:
+        """Those that are not there now, where both nodes are up and no cut runs between them."""
+        return self._call(self._network.missing_connections)
+
+    def is_cut(self, one: str, other: str) -> bool:
+        """Whether a partition runs between two nodes."""
+        return self._call(self._network.is_cut, one, other)
+
+    def __getitem__(self, name: str) -> LiveNode:
+        return self._network[name]
+
+    def __iter__(self) -> Iterator[LiveNode]:
+        return iter(self._network)
+
+    # ------------------------------------------------------------------ helpers
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run(work)
+
+    def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async def call() -> T:
+            return function(*args, **kwargs)
+
+        return self._loop.run(call())
+
+
+class _LoopThread:
+    """An event loop in a daemon thread. Nothing here refers to the network that uses it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="network", daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something in the loop, and wait for it; Ctrl-C gives it up."""
+        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+            work.close()
+            raise UserError(
+                "the network is closed"
+                if not self._thread.is_alive()
+                else "the network can't be used from its own thread, as in `watch`"
+            )
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def end(self, network: AsyncNetwork | None) -> None:
+        """Stop the network, then the loop."""
+        if not self._thread.is_alive():
+            return
+        try:
+            if network is not None:
+                ending: Awaitable[None] = network.__aexit__(None, None, None)
+                asyncio.run_coroutine_threadsafe(_awaited(ending), self._loop).result(END_S)
+        finally:
+            with suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(END_S)
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
