@@ -110,6 +110,8 @@ class Siege:
         for reader in self._readers:
             reader.start()
         self.until(lambda: self.address[1] and self.latest, "it does not start")
+        # Until a block is new, it takes itself to be downloading.
+        self.until(lambda: self.latest["height"] > HISTORY, "it does not mine")
         self.quiet_bytes = self.latest["rss_bytes"]
         self.quiet_files = self.latest["files"]
         self.quiet_tasks = self.latest["tasks"]
@@ -148,7 +150,9 @@ class Siege:
                 self.reports += 1
                 self.peak_bytes = max(self.peak_bytes, said["rss_bytes"])
 
-    def until(self, reached: Callable[[], object], why: str, *, limit_s: float = PATIENCE_S) -> None:
+    def until(
+        self, reached: Callable[[], object], why: str, *, limit_s: float = PATIENCE_S
+    ) -> None:
         """Wait until something holds of what it has said."""
         end = time.monotonic() + limit_s
         with self._changed:
@@ -198,9 +202,11 @@ class Siege:
     def check_nothing_is_left(self) -> None:
         """Once attackers are gone, so are their sockets and tasks."""
         self.until(
-            lambda: self.latest["files"] <= self.quiet_files
-            and self.latest["tasks"] <= self.quiet_tasks
-            and not self.latest["peers"],
+            lambda: (
+                self.latest["files"] <= self.quiet_files
+                and self.latest["tasks"] <= self.quiet_tasks
+                and not self.latest["peers"]
+            ),
             "something is left",
         )
 
