@@ -60,7 +60,7 @@ def unsigned(height: int = 1) -> Transaction:
 
 def on(tip: Block, *transactions: Transaction, fees: int = 0, **other: object) -> Block:
     """A block on a tip that keeps every rule if its transactions do."""
-    draft = branches().draft(tip, transactions, fees=fees, **other)  # type: ignore[arg-type]
+    draft = branches().draft(tip, transactions, fees=fees, interval_s=1, **other)  # type: ignore[arg-type]
     return assembled(with_commitment(draft), REGTEST)
 
 
@@ -256,29 +256,29 @@ REFUSED_BLOCKS: Mapping[str, Build] = {
 
 # Transactions.
 
-BAD_TRANSACTIONS: Mapping[str, Callable[[], Transaction]] = {
-    "bad-txns-vout-empty": lambda: replace(owned(), vout=()),
-    "bad-txns-vout-negative": lambda: replace(owned(), vout=_outputs(-1)),
-    "bad-txns-vout-toolarge": lambda: replace(owned(), vout=_outputs(MAX_MONEY + 1)),
-    "bad-txns-txouttotal-toolarge": lambda: replace(owned(), vout=_outputs(MAX_MONEY, MAX_MONEY)),
-    "bad-txns-inputs-duplicate": lambda: replace(owned(), vin=owned().vin * 2),
-    "bad-txns-prevout-null": lambda: replace(
+BAD_TRANSACTIONS: Mapping[str, Callable[[Block], Transaction]] = {
+    "bad-txns-vout-empty": lambda _: replace(owned(), vout=()),
+    "bad-txns-vout-negative": lambda _: replace(owned(), vout=_outputs(-1)),
+    "bad-txns-vout-toolarge": lambda _: replace(owned(), vout=_outputs(MAX_MONEY + 1)),
+    "bad-txns-txouttotal-toolarge": lambda _: replace(owned(), vout=_outputs(MAX_MONEY, MAX_MONEY)),
+    "bad-txns-inputs-duplicate": lambda _: replace(owned(), vin=owned().vin * 2),
+    "bad-txns-prevout-null": lambda _: replace(
         owned(), vin=(*owned().vin, TxIn(NULL_OUTPOINT, b"\1\1"))
     ),
-    "bad-txns-in-belowout": lambda: owned(2, TxOut(SUBSIDY + 1, LOCK.script_pubkey)),
-    "bad-txns-premature-spend-of-coinbase": lambda: payment(
-        coin_at(len(history())), SUBSIDY - 5_000, LOCK.script_pubkey
+    "bad-txns-in-belowout": lambda _: owned(2, TxOut(SUBSIDY + 1, LOCK.script_pubkey)),
+    "bad-txns-premature-spend-of-coinbase": lambda tip: payment(
+        OutPoint(tip.coinbase.txid, 0), 5_000, LOCK.script_pubkey
     ),
-    "bad-txns-nonstandard-inputs": lambda: payment(
+    "bad-txns-nonstandard-inputs": lambda _: payment(
         coin_at(OWNED + 1), SUBSIDY - 5_000, LOCK.script_pubkey
     ),
-    "coinbase": lambda: branches().coinbase(next(_numbers)),
-    "version": lambda: owned(3, version=9),
-    "scriptpubkey": lambda: owned(3, TxOut(SUBSIDY - 5_000, b"\x6a\x50\xff" * 5 + b"\x01")),
-    "dust": lambda: owned(3, TxOut(1, LOCK.script_pubkey), TxOut(1, LOCK.script_pubkey)),
-    "tx-size": lambda: owned(3, *[TxOut(10_000, LOCK.script_pubkey)] * 3_500),
-    "non-final": lambda: owned(4, lock_time=400_000),
-    "non-BIP68-final": lambda: owned(4, sequence=0xFFFF),
-    "min relay fee not met": lambda: owned(5, TxOut(SUBSIDY, LOCK.script_pubkey)),
-    "mempool-script-verify-flag-failed": lambda: unsigned(6),
+    "coinbase": lambda _: branches().coinbase(next(_numbers)),
+    "version": lambda _: owned(3, version=9),
+    "scriptpubkey": lambda _: owned(3, TxOut(SUBSIDY - 5_000, b"\x6a\x50\xff" * 5 + b"\x01")),
+    "dust": lambda _: owned(3, TxOut(1, LOCK.script_pubkey), TxOut(1, LOCK.script_pubkey)),
+    "tx-size": lambda _: owned(3, *[TxOut(10_000, LOCK.script_pubkey)] * 3_500),
+    "non-final": lambda _: owned(4, lock_time=400_000),
+    "non-BIP68-final": lambda _: owned(4, sequence=0xFFFF),
+    "min relay fee not met": lambda _: owned(5, TxOut(SUBSIDY, LOCK.script_pubkey)),
+    "mempool-script-verify-flag-failed": lambda _: unsigned(6),
 }

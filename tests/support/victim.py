@@ -21,6 +21,7 @@ import logging
 import resource
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,15 @@ from drystone.core.time import Time
 from drystone.drivers.sockets import SocketAddress
 from drystone.network.live import AsyncNetwork
 from drystone.network.live_node import LiveNode, net_address
-from drystone.node.events import BlockRefused, Connect, News, PeerLeft, TxRefused
+from drystone.node.events import (
+    Action,
+    BlockRefused,
+    Connect,
+    Event,
+    News,
+    PeerLeft,
+    TxRefused,
+)
 from drystone.primitives.hashes import display
 from tests.support.siege import history
 
@@ -65,6 +74,7 @@ class Victim:
     def __init__(self) -> None:
         self.notes = Notes()
         self.hashes_per_s = 0
+        self.slowest_s = 0.0  # of all turns
         self._ports: dict[int, int] = {}
 
     async def run(self, hashes_per_s: int) -> None:
@@ -75,6 +85,7 @@ class Victim:
         async with AsyncNetwork(params=REGTEST, watch=self._watch, trouble=self._trouble) as net:
             node = await net.add_node(NAME)
             self._note_ports(node)
+            self._time_turns(node)
             for block in history():
                 assert (await node.submit(block)).error is None
             self._set_hashrate(node, hashes_per_s)
@@ -94,6 +105,18 @@ class Victim:
             connected(peer, inbound=inbound, address=address)
 
         node.connected = noting  # type: ignore[method-assign]
+
+    def _time_turns(self, node: LiveNode) -> None:
+        """How long the longest turn takes: nobody else is heard meanwhile."""
+        handle = node.node.handle
+
+        def timed(event: Event, now: Time) -> list[Action]:
+            began = time.perf_counter()
+            actions = handle(event, now)
+            self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
+            return actions
+
+        node.node.handle = timed  # type: ignore[method-assign]
 
     def _set_hashrate(self, node: LiveNode, hashes_per_s: int) -> None:
         self.hashes_per_s = hashes_per_s
@@ -140,6 +163,7 @@ class Victim:
             files=open_files(),
             tasks=len(asyncio.all_tasks()),
             threads=threading.active_count(),
+            slowest_s=round(self.slowest_s, 3),
             troubles=self.notes.lines,
         )
 
