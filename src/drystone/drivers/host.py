@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from drystone.core.host import Core
@@ -37,7 +37,8 @@ class LiveHost(Generic[Event, Action]):
         self._clock = clock
         self._wake_at_ns: int | None = None
         self._has_woken = False  # the core, since it was handed an event
-        self._events: deque[tuple[Event, Callable[[], None] | None]] = deque()
+        # By source, the one whose turn it is first.
+        self._events: dict[Hashable, deque[tuple[Event, Callable[[], None] | None]]] = {}
         self._urgent: deque[Event] = deque()
         self._places = QUEUE_EVENTS  # free ones, for what is posted or offered
         self._posters: deque[asyncio.Future[None]] = deque()  # each waits for a place
@@ -67,12 +68,22 @@ class LiveHost(Generic[Event, Action]):
         self.put(event, self._give_place_back)
         return True
 
-    def put(self, event: Event, done: Callable[[], None] | None = None) -> None:
+    def put(
+        self,
+        event: Event,
+        done: Callable[[], None] | None = None,
+        *,
+        source: Hashable = None,
+    ) -> None:
         """Hand the core an event, room or not: for who bounds what he hands over himself.
 
-        done: is called when the core is through with it.
+        done: is called when the core is through with it. source: whose events come in order; those
+        of several sources come by turns, so that no flood delays the others.
         """
-        self._events.append((event, done))
+        waiting = self._events.get(source)
+        if waiting is None:
+            waiting = self._events[source] = deque()
+        waiting.append((event, done))
         self._stir()
 
     def put_first(self, event: Event) -> None:
@@ -128,7 +139,11 @@ class LiveHost(Generic[Event, Action]):
         self._has_woken = False
         if not self._events:
             return False
-        event, done = self._events.popleft()
+        source, waiting = next(iter(self._events.items()))
+        del self._events[source]
+        event, done = waiting.popleft()
+        if waiting:
+            self._events[source] = waiting
         self._handle(event)
         if done is not None:
             done()

@@ -301,16 +301,16 @@ class LiveNode:
 
     def connected(self, peer: int, *, inbound: bool, address: SocketAddress) -> None:
         """There is a connection."""
-        self._host.put(Connected(peer, inbound, net_address(address)))
+        self._host.put(Connected(peer, inbound, net_address(address)), source=peer)
 
     def received(self, peer: int, data: bytes) -> None:
         """Bytes came in."""
         done = partial(self._streams.taken, peer, len(data) + CHUNK_BYTES)
-        self._host.put(Received(peer, data), done)
+        self._host.put(Received(peer, data), done, source=peer)
 
     def closed(self, peer: int, reason: str) -> None:
         """A connection is over."""
-        self._host.put(Closed(peer, reason))
+        self._host.put(Closed(peer, reason), source=peer)
 
     def refused(self, address: SocketAddress, reason: str) -> None:
         """What was dialled did not become a connection."""

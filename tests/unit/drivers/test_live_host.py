@@ -289,3 +289,16 @@ def test_what_tells_a_core_to_slow_down_comes_before_all_that_waits() -> None:
     stage.host.put_first("resume")
     play(stage, stage.until(lambda: len(stage.core.seen) == 4))
     assert stage.core.seen == ["wake", "pause", "resume", "a"]
+
+
+def test_sources_take_turns_and_each_keeps_its_order() -> None:
+    stage = Stage()
+    for number in range(3):
+        stage.host.put(f"flood {number}", source=1)
+    stage.host.put("block")
+    stage.host.put("quiet 0", source=2)
+    stage.host.put("quiet 1", source=2)
+    play(stage, stage.until(lambda: len(stage.core.seen) == 7))
+    assert stage.core.seen == [
+        *("wake", "flood 0", "block", "quiet 0", "flood 1", "quiet 1", "flood 2"),
+    ]
