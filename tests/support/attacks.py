@@ -86,7 +86,6 @@ from tests.support.siege import (
     payload_framed,
     slow_drip,
 )
-from tests.support.spending import spend
 
 Attack = Callable[[Siege, Random], None]
 
@@ -286,9 +285,7 @@ def flood_messages(dice: Random) -> dict[str, bytes]:
         "inv of transactions": framed(Inv(_random_items(dice, MSG_WTX, MAX_INV_SZ))),
         "inv of blocks": framed(Inv(_random_items(dice, MSG_BLOCK, MAX_INV_SZ))),
         "addr": framed(Addr(_random_addresses(dice, MAX_ADDR_TO_SEND))),
-        "addrv2, few at a time": framed(
-            *[AddrV2(_random_addresses(dice, 8)) for _ in range(500)]
-        ),
+        "addrv2, few at a time": framed(*[AddrV2(_random_addresses(dice, 8)) for _ in range(500)]),
         "getaddr": framed(GetAddr()) * 1_000,
         "ping": framed(Ping(1)) * 1_000,
         "pong": framed(Pong(1)) * 1_000,
@@ -552,18 +549,14 @@ def orphans(siege: Siege, dice: Random) -> None:
         for _ in range(4):
             attacker = stack.enter_context(Attacker(siege))
             many = [
-                TxMessage(
-                    payment(OutPoint(Txid(dice.randbytes(32)), 0), 1_000, LOCK.script_pubkey)
-                )
+                TxMessage(payment(OutPoint(Txid(dice.randbytes(32)), 0), 1_000, LOCK.script_pubkey))
                 for _ in range(1_500)
             ]
             large = [
                 TxMessage(
                     Transaction(
                         2,
-                        tuple(
-                            [TxIn(OutPoint(Txid(dice.randbytes(32)), n)) for n in range(2_000)]
-                        ),
+                        tuple([TxIn(OutPoint(Txid(dice.randbytes(32)), n)) for n in range(2_000)]),
                         (TxOut(1, LOCK.script_pubkey),),
                     )
                 )

@@ -177,7 +177,7 @@ BAD_BLOCKS: Mapping[str, tuple[str, Build]] = {
     "bad-witness-merkle-match": (MUTATED, without_witness),
     "unexpected-witness": (MUTATED, uncommitted),
     "bad-witness-nonce-size": (MUTATED, wrong_reserved_value),
-    "no transactions": ("invalid block: bad-blk-length", lambda tip: made_of(tip)),
+    "no transactions": ("invalid block: bad-blk-length", made_of),
     "bad-blk-length": ("invalid block: bad-blk-length", long_block),
     "bad-blk-weight": ("invalid block: bad-blk-weight", heavy),
     "bad-blk-sigops": ("invalid block: bad-blk-sigops", many_checks),

@@ -163,6 +163,7 @@ class Victim:
             files=open_files(),
             tasks=len(asyncio.all_tasks()),
             threads=threading.active_count(),
+            cpu_s=time.process_time(),
             slowest_s=round(self.slowest_s, 3),
             troubles=self.notes.lines,
         )
