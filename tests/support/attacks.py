@@ -89,7 +89,7 @@ from tests.support.siege import (
 
 Attack = Callable[[Siege, Random], None]
 
-FLOOD_S = 0.4  # of each kind of message
+FLOOD_S = 0.1  # of each kind of message
 FLOODERS = 4  # at once
 MANY = 1_500  # connections
 
@@ -341,7 +341,7 @@ def a_flood_of_all_kinds(siege: Siege, dice: Random) -> None:
     """And while it lasts, an honest peer is served and blocks are mined."""
     everything = list(flood_messages(dice).values())
     dice.shuffle(everything)
-    flood = threading.Thread(target=_flood, args=(siege, b"".join(everything), 3 * FLOOD_S))
+    flood = threading.Thread(target=_flood, args=(siege, b"".join(everything), 10 * FLOOD_S))
     flood.start()
     try:
         siege.check()
@@ -353,7 +353,7 @@ def peers_that_never_read(siege: Siege, dice: Random) -> None:
     """They ask for all blocks again and again; their sockets are full, and so stay ours."""
     wanted = tuple([Inventory(MSG_WITNESS_BLOCK, block.hash) for block in history()]) * 100
     with ExitStack() as stack:
-        for _ in range(20):
+        for _ in range(8):
             attacker = stack.enter_context(Attacker(siege, receive_bytes=4_096))
             attacker.flood(framed(GetData(wanted), *[Ping(n) for n in range(100)]), 0.05)
         siege.check()
@@ -546,7 +546,7 @@ def compact_blocks(siege: Siege, dice: Random) -> None:
 def orphans(siege: Siege, dice: Random) -> None:
     """Children of parents that never were, small and large."""
     with ExitStack() as stack:
-        for _ in range(4):
+        for _ in range(2):
             attacker = stack.enter_context(Attacker(siege))
             many = [
                 TxMessage(payment(OutPoint(Txid(dice.randbytes(32)), 0), 1_000, LOCK.script_pubkey))
@@ -560,7 +560,7 @@ def orphans(siege: Siege, dice: Random) -> None:
                         (TxOut(1, LOCK.script_pubkey),),
                     )
                 )
-                for _ in range(20)
+                for _ in range(10)
             ]
             attacker.send(*many, *large)
             attacker.sync()

@@ -492,7 +492,7 @@ class Blocks:
         self.download.announced(conn.id, node.hash)
         self._news[conn.id] = None
         was_asked = conn.id in self.download.asked(node.hash)
-        if node.has_data:
+        if node.has_data or self.partial.has_begun(conn.id, node.hash):
             return
         is_best = node.chainwork > chain.tip.chainwork
         if is_best and node.height <= chain.height + MAX_COMPACT_AHEAD:
