@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test lint docs bench fuzz kill picture history clean
+.PHONY: help up test interop lint docs bench fuzz kill soak picture history clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,11 @@ up: ## run a Bitcoin network here, live in this terminal
 test: ## run the tests
 	@sh tools/bootstrap.sh test
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+interop: ## install another full node, bcoin, by npm, and run the tests with it
+	@sh tools/bootstrap.sh test
+	@.venv/bin/python tools/install_bcoin.py
+	@exec .venv/bin/python -m pytest tests/interop/test_bcoin.py $(ARGS)
 
 lint: ## check format, style, types, imports and docs, as CI does
 	@sh tools/bootstrap.sh lint
@@ -44,6 +49,10 @@ fuzz: ## let a fuzzer loose on decoders and interpreter (ARGS="--seconds 600")
 kill: ## kill a process that keeps a chain on disk, a thousand times (ARGS="--kills 5000 --seed 2")
 	@sh tools/bootstrap.sh test
 	@exec .venv/bin/python -m tests.support.kill_campaign $(ARGS)
+
+soak: ## networks in virtual time with all that can go wrong, for an hour (ARGS="--minutes 10")
+	@sh tools/bootstrap.sh test
+	@exec .venv/bin/python -m tests.support.soak $(ARGS)
 
 picture: ## draw docs/live-view.svg anew, from a run in virtual time
 	@sh tools/bootstrap.sh run

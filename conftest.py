@@ -2,11 +2,13 @@
 
 A `python` block runs in its page's one namespace. A `pycon` block too, and what it shows is
 compared. A `console` block is a transcript of a shell in an empty folder: each `$` line runs, and
-the lines below it, if there are any, are what it must print (`...` stands for anything). Blocks in
-other languages, such as `sh` for what never ends, are not run.
+the lines below it, if there are any, are what it must print (`...` stands for anything). A `toml`
+block that begins with a file's name in a comment is such a file in that folder. Blocks in other
+languages, such as `sh` for what never ends, are not run.
 """
 
 import os
+import re
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -49,6 +51,14 @@ def run_console(example: Example) -> str | None:
     return None
 
 
+def write_file(example: Example) -> None:
+    """Put a file where transcripts find it, if the block says which it is."""
+    named = re.match(r"# ([\w.-]+\.toml)\n", example.parsed)
+    if named is not None:
+        folder = Path(example.namespace["folder_of_consoles"].name)
+        (folder / named[1]).write_text(example.parsed, encoding="utf-8")
+
+
 def transcript(text: str) -> Iterator[tuple[str, str]]:
     """Each command with the output that stands below it."""
     for part in text.removeprefix("$ ").split("\n$ "):
@@ -68,7 +78,11 @@ pycon = PythonCodeBlockParser(doctest_optionflags=ELLIPSIS)
 pycon.codeblock_parser = CodeBlockParser("pycon", PythonEvaluator())
 
 collect = Sybil(
-    [python, pycon, CodeBlockParser("console", run_console)],
+    [
+        *(python, pycon),
+        CodeBlockParser("console", run_console),
+        CodeBlockParser("toml", write_file),
+    ],
     pattern="*.md",
     setup=lambda namespace: namespace.update(folder_of_consoles=TemporaryDirectory()),
     teardown=lambda namespace: namespace["folder_of_consoles"].cleanup(),

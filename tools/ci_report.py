@@ -1,10 +1,11 @@
-"""Where the tests' time went, folder by folder, and whether the vectors were really compared.
+"""Where the tests' time went, folder by folder, and whether none was skipped that should run.
 
     python tools/ci_report.py build/tests.xml
 
 Reads the JUnit file that pytest wrote. Exit status 1 if a test under tests/vectors was skipped, or
 none ran, although the reference files lie where those tests look for them: in DRYSTONE_VECTORS,
-else in ../shared/vectors. A skipped comparison looks like a passed one from afar.
+else in ../shared/vectors. A skipped comparison looks like a passed one from afar. Likewise if a
+test with bcoin was skipped, or none ran: whoever asks for this report has installed it.
 """
 
 import os
@@ -17,6 +18,7 @@ from itertools import takewhile
 from pathlib import Path
 
 VECTOR_TESTS = "tests/vectors"
+BCOIN_TESTS = Path("tests/interop/test_bcoin.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,15 @@ def vector_complaints(cases: Iterable[Case], data: Path, tests: Path) -> list[st
     return skipped
 
 
+def bcoin_complaints(cases: Iterable[Case], tests: Path) -> list[str]:
+    """Return what keeps us from saying that another full node agrees with ours."""
+    module = ".".join(tests.with_suffix("").parts)
+    ours = [case for case in cases if case.name.startswith(f"{module}.")]
+    if not ours and tests.exists():
+        return [f"no test of {tests} ran"]
+    return [f"skipped, so bcoin is not installed: {c.name}" for c in ours if c.outcome == "skipped"]
+
+
 def main(junit: str) -> int:
     """Print the table and the complaints; status 1 if there is one."""
     if not Path(junit).exists():
@@ -101,6 +112,7 @@ def main(junit: str) -> int:
     print(*table(cases), sep="\n")
     data = Path(os.environ.get("DRYSTONE_VECTORS") or "../shared/vectors")
     complaints = vector_complaints(cases, data, Path(VECTOR_TESTS))
+    complaints += bcoin_complaints(cases, BCOIN_TESTS)
     print(*complaints, sep="\n", end="\n" if complaints else "")
     return 1 if complaints else 0
 

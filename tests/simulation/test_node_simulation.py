@@ -1,7 +1,8 @@
 """Full nodes in virtual time, under loss, delay, partitions, crashes and double spends.
 
 Every seed is another run. `tests.support.node_faults` says what goes wrong in it, and checks after
-each event that no node gave up work, and at the end that all have the same coins.
+each event that no node gave up work, at each restart that the tip is one that was acknowledged,
+each second that memory stays bounded, and at the end that all have the same coins.
 """
 
 import subprocess
@@ -9,15 +10,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.node_faults import FaultyNodes
+from tests.support.node_faults import KINDS, FaultyNodes
 from tests.support.processes import PATIENCE_S, environment
+
+from drystone.network.virtual import VirtualNetwork
 
 ROOT = Path(__file__).parents[2]
 RUNS = [
-    *[(3, seed) for seed in range(700)],
-    *[(5, seed) for seed in range(200)],
-    *[(12, seed) for seed in range(90)],
-    *[(50, seed) for seed in range(10)],
+    *[(3, seed) for seed in range(500)],
+    *[(5, seed) for seed in range(270)],
+    *[(12, seed) for seed in range(170)],
+    *[(25, seed) for seed in range(40)],
+    *[(50, seed) for seed in range(20)],
 ]
 
 
@@ -37,19 +41,24 @@ def test_nodes_never_give_up_work_and_agree_after_quiet(nodes: int, seed: int) -
 
 def test_the_faults_do_fork_cut_break_crash_and_spend_twice() -> None:
     lines: list[str] = []
-    reorganised = confirmed = 0
-    for seed in range(10):
-        faulty = FaultyNodes(seed, 5, keep_trace=True)
+    reorganised = confirmed = torn = 0
+    for seed in range(15):
+        faulty = FaultyNodes(seed, 5, faults=KINDS["rough"], keep_trace=True)
         faulty.run()
         lines += faulty.network.world.trace.lines
         reorganised += faulty.reorganised
         confirmed += faulty.confirmed
+        torn += faulty.torn
+    assert torn > 2
     assert reorganised > 5
     assert confirmed > 10
     for what in (
         "cut off by a partition",
         "reset by the other side",
         "is killed",
+        "dies while it writes",
+        "dies while it flushes",
+        "dies while it starts",
         "restarts",
         "insufficient fee",
         "conflict",
@@ -79,6 +88,44 @@ def test_a_coin_that_vanished_would_be_noticed() -> None:
     chain.coins.items = lambda: iter(left.items())  # type: ignore[method-assign]
     with pytest.raises(AssertionError):
         faulty.check_coins()
+
+
+def test_a_tip_that_was_not_acknowledged_would_be_noticed() -> None:
+    faulty = FaultyNodes(1, 3)
+    faulty.network.run_for(50)
+    store = faulty._stores["n0"]
+    faulty._kill("n0")
+    store._below._tip = faulty.network["n0"].chain.at(119).hash  # type: ignore[attr-defined]
+    with pytest.raises(AssertionError, match="n0 came back with a tip of its own"):
+        faulty._restart("n0")
+
+
+def test_a_queue_that_is_not_bounded_would_be_noticed() -> None:
+    faulty = FaultyNodes(1, 3)
+    faulty.network.run_for(50)
+    node = faulty.network["n0"].node
+    conn = next(iter(node.peers.values()))
+    conn.blocks_to_announce.extend([node.chain.tip] * 1_000)
+    with pytest.raises(AssertionError, match=r"n0 holds .*one peer's news"):
+        faulty.check_memory()
+
+
+def test_a_link_that_takes_everything_would_be_noticed() -> None:
+    faulty = FaultyNodes(1, 3)
+    faulty.network.run_for(50)
+    end = faulty.network.links._hosts["n0"].ends()[0]
+    end.send(bytes(2_000_000))
+    with pytest.raises(AssertionError, match="on the way: n0>"):
+        faulty.check_memory()
+
+
+def test_work_that_is_never_done_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    faulty = FaultyNodes(1, 3)
+    faulty.run()
+    node = faulty.network["n1"].node
+    next(iter(node.peers.values())).held_bytes = 1
+    with pytest.raises(AssertionError, match="bytes unheard of n1"):
+        faulty.check_quiet()
 
 
 # A run is a function of its seed.
@@ -114,10 +161,11 @@ def test_another_seed_gives_another_trace() -> None:
 
 
 def test_who_watches_changes_nothing() -> None:
-    plain, watched = FaultyNodes(3, 3), FaultyNodes(3, 3, keep_trace=True)
     seen: list[str] = []
-    watched.network.watch = lambda name, _news, _now: seen.append(name)
-    for faulty in (plain, watched):
-        faulty.run()
+    digests = set()
+    for watch in (None, lambda name, _news, _now: seen.append(name)):
+        network = VirtualNetwork(5, seed=3, hashes_per_s=6_554, watch=watch, keep_trace=bool(watch))
+        network.run_for(100)
+        digests.add(network.world.trace.digest())
     assert seen
-    assert plain.network.world.trace.digest() == watched.network.world.trace.digest()
+    assert len(digests) == 1

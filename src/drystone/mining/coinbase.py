@@ -64,23 +64,27 @@ def make_coinbase(
     outputs: Sequence[TxOut] = (),
     wtxids: Sequence[Wtxid] = (),
     is_segwit_active: bool = True,
+    commits: bool = True,
 ) -> Coinbase:
     """The coinbase of a block with these transactions besides.
 
     reward: subsidy and fees. outputs: come first when the reward is shared out; script_pubkey gets
-    the rest. wtxids: of all transactions but the coinbase. Core: CreateNewBlock,
-    GenerateCoinbaseCommitment; there, too, the commitment is made before segwit binds, and the
-    reserved value is not.
+    the rest. wtxids: of all transactions but the coinbase. commits: to them, which a block without
+    witnesses need not. Core: CreateNewBlock, GenerateCoinbaseCommitment; there, too, the commitment
+    is made before segwit binds, and the reserved value is not.
 
     Raises ValueError if the outputs are worth more than the reward.
     """
     rest = reward - sum(txout.value for txout in outputs)
     if rest < 0:
         raise ValueError(f"outputs of {reward - rest} satoshis, the reward is {reward}")
+    shares = (TxOut(rest, script_pubkey), *outputs)
+    if not commits:
+        return Coinbase(height, shares, ())
     root, _ = merkle_root([bytes(32), *wtxids])
     commitment = TxOut(0, commitment_script(root, RESERVED_VALUE))
     return Coinbase(
         height,
-        (TxOut(rest, script_pubkey), *outputs, commitment),
+        (*shares, commitment),
         (RESERVED_VALUE,) if is_segwit_active else (),
     )

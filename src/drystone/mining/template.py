@@ -95,13 +95,15 @@ def assemble(
     chunks: Iterable[Chunk] | None = None,
     limits: Limits = DEFAULT_LIMITS,
     states: StateCache | None = None,
+    commits_always: bool = True,
 ) -> Template:
     """A template on a parent. Core: CreateNewBlock.
 
     header_at: for heights from 0 to the parent's. median_time: past of the parent. now: unix
     seconds. script_pubkey: gets what the outputs leave of subsidy and fees. chunks: transactions
     to choose from, best first, as `selection` makes them; they find their coins after the parent.
-    states: of deployments, so that they need not be counted anew for each block.
+    states: of deployments, so that they need not be counted anew for each block. commits_always:
+    also to no witnesses at all, as Core does.
 
     A block of it keeps all rules if its chunks do, but that a signet's blocks want signing.
     Raises ValueError if the outputs are worth more than there is.
@@ -113,7 +115,7 @@ def assemble(
     bits_by_time = _bits_by_time(parent_height, header_at, parent, params)
     subsidy = block_subsidy(height, params.halving_interval)
 
-    def coinbase_with(chosen: Sequence[Candidate], fees: int) -> Coinbase:
+    def coinbase_with(chosen: Sequence[Candidate], fees: int, *, commits: bool) -> Coinbase:
         return make_coinbase(
             height,
             subsidy + fees,
@@ -121,20 +123,20 @@ def assemble(
             outputs=outputs,
             wtxids=[candidate.tx.wtxid for candidate in chosen],
             is_segwit_active=is_segwit_active,
+            commits=commits,
         )
 
-    coinbase = coinbase_with((), 0)
     selection = Selection((), 0, limits.reserved_weight, limits.reserved_sigop_cost)
     if chunks is not None:
         selection = select(
             chunks,
-            _with_room_for(coinbase, limits),
+            _with_room_for(coinbase_with((), 0, commits=True), limits),
             height=height,
             lock_time_cutoff=median_time,
             is_segwit_active=is_segwit_active,
         )
-        coinbase = coinbase_with(selection.chosen, selection.fees)
     transactions = tuple(candidate.tx for candidate in selection.chosen)
+    commits = commits_always or any(tx.has_witness for tx in transactions)
     return Template(
         height=height,
         version=compute_block_version(parent_height, header_at, params, states),
@@ -144,7 +146,7 @@ def assemble(
         bits=bits_by_time.at(time),
         bits_by_time=bits_by_time,
         is_pow_assumed=params.pow_assumed,
-        coinbase=coinbase,
+        coinbase=coinbase_with(selection.chosen, selection.fees, commits=commits),
         selection=selection,
         transactions=transactions,
         merkle_branch=merkle_branch([bytes(32), *(tx.txid for tx in transactions)], 0),

@@ -12,7 +12,8 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import randbits
@@ -32,17 +33,24 @@ from drystone.drivers.mining_thread import MiningThread
 from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
 from drystone.drivers.tcp import TcpNetwork
 from drystone.drivers.verifier import SignatureQueue
-from drystone.mining.accounts import account
+from drystone.mining.accounts import FUNDED, account
+from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
+from drystone.network.chains import params_of
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
+from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
 from drystone.node.settings import Settings, default_settings
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
-from drystone.primitives.transaction import Transaction
+from drystone.primitives.transaction import OutPoint, Transaction
+from drystone.wallet.accounts import Balance
+from drystone.wallet.keys import script_to
+from drystone.wallet.payment import Payment
 
 LOOPBACK: Final = SocketAddress("127.0.0.1", 0)  # at a port that the system chooses
 DEFAULT_LIMIT_S: Final = 60.0
@@ -60,11 +68,12 @@ def _nobody(_line: str) -> None:
 class AsyncNetwork:
     """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped.
 
-    nodes: how many to begin with, n0, n1... hashes_per_s: of all of them together; 0, as by
-    default: blocks are only mined by `mine`. topology: who is connected to whom. datadir: each
-    node keeps its state there, in a folder of its name; None: in memory. seed: of all chance but
-    what the machine adds; None: another each time. watch: is told what nodes announce. trouble: is
-    given a line when a node or a socket can't go on.
+    nodes: how many to begin with, n0, n1... chain: a name such as regtest, or a chain file, in
+    place of params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined
+    by `mine`. topology: who is connected to whom. datadir: each node keeps its state there, in a
+    folder of its name; None: in memory. seed: of all chance but what the machine adds; None:
+    another each time. watch: is told what nodes announce. trouble: is given a line when a node or a
+    socket can't go on.
     """
 
     def __init__(
@@ -72,6 +81,7 @@ class AsyncNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = NO_LINK,
@@ -82,6 +92,8 @@ class AsyncNetwork:
         trouble: Callable[[str], None] = _nobody,
         plan: Plan | None = None,
     ) -> None:
+        if chain is not None:
+            params = params_of(chain)
         if plan is None and nodes:
             plan = plan_from_options(
                 nodes,
@@ -94,6 +106,7 @@ class AsyncNetwork:
         self.params = params if plan is None else plan.params
         self.nodes: dict[str, LiveNode] = {}
         self.clock = SettableClock(system_clock)
+        self.payments = Payments(self.params, self.nodes, self.clock)
         self.watch = watch
         self._plan = plan
         self._seed = randbits(64) if seed is None else seed
@@ -133,6 +146,10 @@ class AsyncNetwork:
             # It is to learn of a cancellation, which it may have asked for itself because a node
             # failed. Any other error comes out as it is.
             await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
+        except BaseException as failure:
+            # What a node died of is what comes out, not the cancellation that came of it.
+            kind, error, trace = type(failure), failure, failure.__traceback__
+            raise
         finally:
             try:
                 await self._tcp.__aexit__(kind, error, trace)
@@ -181,7 +198,7 @@ class AsyncNetwork:
             home or self._home(name),
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=settings or self._settings,
+            settings=settings or self._settings.named(name),
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
@@ -199,8 +216,8 @@ class AsyncNetwork:
 
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
+        self._dial(one, other)  # raises if there is no such node
         self._connections[one, other] = None
-        self._dial(one, other)
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""
@@ -229,13 +246,13 @@ class AsyncNetwork:
         self._tcp.set_link(other, one, settings)
 
     async def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes. to: the account that they pay.
+        """Have a node find blocks now; their hashes. to: the account or address that they pay.
 
         Where difficulty follows the clock, all nodes' clocks move on by the chain's spacing with
         each. Raises UserError if a block is refused, or takes too long to find.
         """
         node, found = self._one_up(name), []
-        script_pubkey = None if to is None else account(to).script_pubkey
+        script_pubkey = None if to is None else script_to(to, self.params)
         for _ in range(count):
             if not self.params.pow_assumed:
                 self._check_effort(node)
@@ -283,6 +300,57 @@ class AsyncNetwork:
     async def submit(self, name: str, item: Block | Transaction) -> Reply:
         """Hand a node a block or transaction, as its user."""
         return await self._one_up(name).submit(item)
+
+    async def send(
+        self,
+        from_: str,
+        to: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: str | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> Payment:
+        """Pay from an account, whoever has that name, to another or to an address.
+
+        amount: an int is satoshis, text is bitcoins, as "1.5", unless it says "2000 sat". coins: to
+        be spent, all of these; a payment that spends them and waits is replaced if this one pays
+        enough more. None: chosen among those that are free. via: the node that is told; None: the
+        one of the account's name, else the first that runs. fee_rate: satoshis for a virtual byte.
+
+        Raises UserError if the account has too little, or the node refuses it.
+        """
+        attempt = self.payments.sending(from_, to, amount, coins=coins, via=via, fee_rate=fee_rate)
+        with self.payments.on_their_way(attempt):
+            replies = await asyncio.gather(
+                *(self.submit(name, paid.tx) for name, paid in attempt.handed)
+            )
+        return self.payments.sent(attempt, replies)
+
+    async def double_spend(
+        self,
+        from_: str,
+        to: str,
+        instead: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: Sequence[str] | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> DoubleSpend:
+        """Pay the same coins to two, through a node each: the one wins that is mined first.
+
+        instead: whom the second payment pays. via: the two nodes; None: the first and the last that
+        run. The rest is as of `send`. `winner` says which one a node's chain has.
+        """
+        attempt = self.payments.double_spending(
+            from_, to, instead, amount, coins=coins, via=via, fee_rate=fee_rate
+        )
+        with self.payments.on_their_way(attempt):
+            replies = await asyncio.gather(
+                *(self.submit(name, paid.tx) for name, paid in attempt.handed)
+            )
+        return self.payments.raced(attempt, replies)
 
     async def kill(self, name: str) -> None:
         """End a node as if its process were killed: what was not acknowledged is lost."""
@@ -414,6 +482,26 @@ class AsyncNetwork:
         """The tip of each node that is up."""
         return {node.name: node.tip.hash for node in self._up()}
 
+    def balance(self, account: str, *, at: str | None = None) -> Balance:
+        """What an account has, as a node sees it. at: the node, by default as `send` has it."""
+        return self.payments.balance(account, at)
+
+    def confirmations(self, payment: Payment, *, at: str | None = None) -> int:
+        """How deep in a node's chain a payment is: 1 in its tip, 0 in no block of it."""
+        return self.payments.confirmations(payment, at)
+
+    def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
+        """Which of two payments is in a node's chain, if one is."""
+        return self.payments.winner(race, at)
+
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
+    def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
+        """Accounts for people: names, addresses, what they have, and that the keys are public."""
+        return self.payments.lines(names, at)
+
     def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
         """The blocks that a node knows of so many heights below its tip, parents first.
 
@@ -428,11 +516,13 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
         return [
             (one, other)
-            for one, other in self._connections
-            if self._can_connect(one, other)
-            and not self[one].is_connected_to(self._address_of(other))
+            for one, other in wanted
+            if not self[one].is_connected_to(self._address_of(other))
+            or (other in self.nodes and self[other].inbound < diallers[other])
         ]
 
     def is_cut(self, one: str, other: str) -> bool:
@@ -495,6 +585,7 @@ class AsyncNetwork:
 
     def _news(self, name: str, news: News) -> None:
         self._changed.set()
+        self.payments.observe(name, news)
         if self.watch is not None:
             self.watch(name, news, self.clock())
 

@@ -10,7 +10,7 @@ with LiveNetwork(3) as network:
 import asyncio
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +22,21 @@ from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.core.time import Time
 from drystone.drivers.sockets import SocketAddress
+from drystone.mining.accounts import FUNDED
+from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock
 from drystone.network.live import DEFAULT_LIMIT_S, LOOPBACK, NO_LINK, AsyncNetwork, Watch
 from drystone.network.live_node import LiveNode
+from drystone.network.payments import DoubleSpend
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan
 from drystone.node.events import Reply
 from drystone.node.settings import Settings
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
-from drystone.primitives.transaction import Transaction
+from drystone.primitives.transaction import OutPoint, Transaction
+from drystone.wallet.accounts import Balance
+from drystone.wallet.payment import Payment
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,6 +56,7 @@ class LiveNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
         link: LinkSettings = NO_LINK,
@@ -64,6 +71,7 @@ class LiveNetwork:
             network = AsyncNetwork(
                 nodes,
                 params=params,
+                chain=chain,
                 hashes_per_s=hashes_per_s,
                 topology=topology,
                 link=link,
@@ -142,7 +150,7 @@ class LiveNetwork:
         self._call(self._network.set_link, one, other, settings)
 
     def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes. to: the account that they pay."""
+        """Have a node find blocks now; their hashes. to: the account or address that they pay."""
         return self._wait(self._network.mine(name, count, to=to))
 
     def set_hashrate(self, name: str, hashes_per_s: int) -> None:
@@ -165,6 +173,39 @@ class LiveNetwork:
     def submit(self, name: str, item: Block | Transaction) -> Reply:
         """Hand a node a block or transaction, as its user."""
         return self._wait(self._network.submit(name, item))
+
+    def send(
+        self,
+        from_: str,
+        to: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: str | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> Payment:
+        """Pay from an account to another or to an address. See `AsyncNetwork.send`."""
+        return self._wait(
+            self._network.send(from_, to, amount, coins=coins, via=via, fee_rate=fee_rate)
+        )
+
+    def double_spend(
+        self,
+        from_: str,
+        to: str,
+        instead: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: Sequence[str] | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> DoubleSpend:
+        """Pay the same coins to two. See `AsyncNetwork.double_spend`."""
+        return self._wait(
+            self._network.double_spend(
+                from_, to, instead, amount, coins=coins, via=via, fee_rate=fee_rate
+            )
+        )
 
     def kill(self, name: str) -> None:
         """End a node as if its process were killed: what was not acknowledged is lost."""
@@ -250,6 +291,26 @@ class LiveNetwork:
     def tips(self) -> dict[str, BlockHash]:
         """The tip of each node that is up."""
         return self._call(self._network.tips)
+
+    def balance(self, account: str, *, at: str | None = None) -> Balance:
+        """What an account has, as a node sees it. at: the node, by default as `send` has it."""
+        return self._call(self._network.balance, account, at=at)
+
+    def confirmations(self, payment: Payment, *, at: str | None = None) -> int:
+        """How deep in a node's chain a payment is: 1 in its tip, 0 in no block of it."""
+        return self._call(self._network.confirmations, payment, at=at)
+
+    def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
+        """Which of two payments is in a node's chain, if one is."""
+        return self._call(self._network.winner, race, at=at)
+
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return self._call(self._network.payment_events)
+
+    def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
+        """Accounts for people: names, addresses, what they have, and that the keys are public."""
+        return self._call(self._network.account_lines, names, at=at)
 
     def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
         """The blocks that a node knows of so many heights below its tip, parents first."""

@@ -13,12 +13,15 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.importing import take_in_unrecorded
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.store import BlockStore, CoinStore
 from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
@@ -30,12 +33,16 @@ from drystone.core.samplers import unit_exponential
 from drystone.core.time import SECOND_NS, Time
 from drystone.drivers.history import local_history
 from drystone.mempool.pool import Mempool
-from drystone.mining.accounts import account
+from drystone.mining.accounts import FUNDED, account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
+from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
-from drystone.network.plan import DEFAULT_TOPOLOGY
-from drystone.network.topologies import topology as connected_by
+from drystone.network.chains import params_of
+from drystone.network.failing_store import Died
+from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
+from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.node.events import (
     Action,
     Announce,
@@ -73,15 +80,21 @@ from drystone.node.settings import Settings, default_settings
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
-from drystone.primitives.transaction import Transaction
+from drystone.primitives.transaction import OutPoint, Transaction
 from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
 from drystone.sim.world import UNIX_START, World
+from drystone.wallet.accounts import Balance
+from drystone.wallet.keys import script_to
+from drystone.wallet.payment import Payment
 
 MOST_EXPECTED_HASHES: Final = 1 << 20  # up to which the winner's nonce is really searched
 DEFAULT_LIMIT_S: Final = 3_600.0  # virtual seconds that a wait may take
 
 Watch = Callable[[str, News, Time], None]
 """Is told what a node announces, and when."""
+
+Stores = tuple[BlockStore, CoinStore]
+"""Where a node keeps its chain."""
 
 
 class VirtualNode:
@@ -93,8 +106,8 @@ class VirtualNode:
         name: str,
         address: NetAddress,
         *,
-        blocks: MemoryBlocks,
-        coins: MemoryCoins,
+        blocks: BlockStore,
+        coins: CoinStore,
         settings: Settings,
         script_pubkey: bytes,
     ) -> None:
@@ -118,7 +131,13 @@ class VirtualNode:
     # ------------------------------------------------------------------ coming and going
 
     def start(self) -> None:
-        """Begin on what the stores hold."""
+        """Begin on what the stores hold. If they fail once more, it is not up afterwards."""
+        try:
+            self._start()
+        except Died:
+            self._network.world.record(self.name, "dies while it starts")
+
+    def _start(self) -> None:
         world, start = self._network.world, self._starts
         self._starts += 1
 
@@ -126,6 +145,8 @@ class VirtualNode:
             return world.stream("node", self.name, start, purpose)
 
         chain = ChainState(self._network.params, self._blocks, self._coins)
+        for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
+            pass  # a block that a crash had left half taken in
         mempool = Mempool(self._network.params)
         self.node = Node(chain, mempool, stream, self._settings)
         self._streams = self._network.links.attach(self.name, self, self.address)
@@ -147,7 +168,13 @@ class VirtualNode:
         """Hand the core an event, and do what it says."""
         if not self.is_up:
             return
-        for action in self.node.handle(event, self._network.clock()):
+        try:
+            actions = self.node.handle(event, self._network.clock())
+        except Died:
+            self._network.world.record(self.name, "dies while it writes")
+            self.crash()
+            return
+        for action in actions:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
@@ -184,9 +211,11 @@ class VirtualNode:
         self.handle(Command(Mining(self.script_pubkey if is_mining else None)))
 
     def submit(self, item: Block | Transaction) -> Reply:
-        """Hand it a block or transaction, as its user."""
+        """Hand it a block or transaction, as its user. Raises UserError if it is down."""
         self._replies += 1
         self.handle(Submit(item, self._replies))
+        if not self.is_up:
+            raise UserError(f"{self.name} is down: restart it first")
         return self.answers.pop(self._replies)
 
     # ------------------------------------------------------------------ a core.streams.StreamUser
@@ -226,6 +255,11 @@ class VirtualNode:
     def tip(self) -> BlockNode:
         """Its chain's last block."""
         return self.node.chain.tip
+
+    @property
+    def inbound(self) -> int:
+        """How many have dialled it and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
 
     def is_connected_to(self, address: NetAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
@@ -320,9 +354,11 @@ class VirtualMiner:
 class VirtualNetwork:
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
-    nodes: how many to begin with. hashes_per_s: of all of them together; 0, as by default: blocks
-    are only mined by `mine`. topology: who is connected to whom. seed: of all chance. watch: is
-    told what nodes announce.
+    nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
+    params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
+    `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
+    announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
+    of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
     """
 
     def __init__(
@@ -330,6 +366,7 @@ class VirtualNetwork:
         nodes: int = 0,
         *,
         params: Params = LOCAL,
+        chain: str | None = None,
         seed: int = 0,
         hashes_per_s: int = 0,
         topology: str = DEFAULT_TOPOLOGY,
@@ -337,24 +374,44 @@ class VirtualNetwork:
         settings: Settings | None = None,
         watch: Watch | None = None,
         keep_trace: bool = False,
+        stores: Callable[[str], Stores] | None = None,
+        plan: Plan | None = None,
+        warm_up_s: float = 1,
     ) -> None:
+        params = params if chain is None else params_of(chain)
+        if plan is None and nodes:
+            plan = plan_from_options(
+                nodes,
+                params=params,
+                topology_name=topology,
+                hashes_per_s=hashes_per_s,
+                link=link,
+                seed=seed,
+            )
+        if plan is not None:
+            params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self.nodes: dict[str, VirtualNode] = {}
+        self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
+        self._stores = stores or (lambda _name: opening_stores(params))
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._is_paused = False
-        names = [f"n{number}" for number in range(nodes)]
-        rates = shares(hashes_per_s, nodes) if nodes else []
-        for name, rate in zip(names, rates, strict=True):
-            self.add_node(name, hashes_per_s=rate)
-        for one, other in connected_by(topology, names, seed):
+        if plan is not None:
+            self._build(plan)
+            self.run_for(warm_up_s)
+
+    def _build(self, plan: Plan) -> None:
+        for node in plan.nodes:
+            self.add_node(node.name, hashes_per_s=node.hashes_per_s)
+        for link in plan.links:
+            self.set_link(link.one, link.other, link.settings)
+        for one, other in plan.connections:
             self.connect(one, other)
-        if nodes:
-            self.run_for(1)  # for handshakes
 
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
@@ -370,7 +427,7 @@ class VirtualNetwork:
         name = name or f"n{len(self.nodes)}"
         if name in self.nodes:
             raise UserError(f"there is a node {name} already")
-        blocks, coins = opening_stores(self.params)
+        blocks, coins = self._stores(name)
         number = len(self.nodes) + 1
         address = NetAddress(Network.IPV4, bytes((10, *number.to_bytes(3))), self.params.port)
         node = VirtualNode(
@@ -421,12 +478,12 @@ class VirtualNetwork:
         self.links.set_link(other, one, settings)
 
     def mine(self, name: str, count: int = 1, *, to: str | None = None) -> list[BlockHash]:
-        """Have a node find blocks now; their hashes. to: the account that they pay.
+        """Have a node find blocks now; their hashes. to: the account or address that they pay.
 
         Where difficulty follows the clock, the clock moves on by the chain's spacing with each.
         """
         node, found = self._one_up(name), []
-        script_pubkey = node.script_pubkey if to is None else account(to).script_pubkey
+        script_pubkey = node.script_pubkey if to is None else script_to(to, self.params)
         for _ in range(count):
             block = self.solved(self._offer_of(node, script_pubkey))
             node.handle(Found(block))
@@ -475,6 +532,53 @@ class VirtualNetwork:
     def submit(self, name: str, item: Block | Transaction) -> Reply:
         """Hand a node a block or transaction, as its user."""
         return self._one_up(name).submit(item)
+
+    def send(
+        self,
+        from_: str,
+        to: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: str | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> Payment:
+        """Pay from an account, whoever has that name, to another or to an address.
+
+        amount: an int is satoshis, text is bitcoins, as "1.5", unless it says "2000 sat". coins: to
+        be spent, all of these; a payment that spends them and waits is replaced if this one pays
+        enough more. None: chosen among those that are free. via: the node that is told; None: the
+        one of the account's name, else the first that runs. fee_rate: satoshis for a virtual byte.
+
+        Raises UserError if the account has too little, or the node refuses it.
+        """
+        attempt = self.payments.sending(from_, to, amount, coins=coins, via=via, fee_rate=fee_rate)
+        with self.payments.on_their_way(attempt):
+            replies = [self.submit(name, paid.tx) for name, paid in attempt.handed]
+        return self.payments.sent(attempt, replies)
+
+    def double_spend(
+        self,
+        from_: str,
+        to: str,
+        instead: str,
+        amount: Amount,
+        *,
+        coins: Sequence[OutPoint | str] | None = None,
+        via: Sequence[str] | None = None,
+        fee_rate: FeeRate | None = None,
+    ) -> DoubleSpend:
+        """Pay the same coins to two, through a node each: the one wins that is mined first.
+
+        instead: whom the second payment pays. via: the two nodes; None: the first and the last that
+        run. The rest is as of `send`. `winner` says which one a node's chain has.
+        """
+        attempt = self.payments.double_spending(
+            from_, to, instead, amount, coins=coins, via=via, fee_rate=fee_rate
+        )
+        with self.payments.on_their_way(attempt):
+            replies = [self.submit(name, paid.tx) for name, paid in attempt.handed]
+        return self.payments.raced(attempt, replies)
 
     def kill(self, name: str) -> None:
         """Have a node crash: what was not acknowledged is lost."""
@@ -595,6 +699,26 @@ class VirtualNetwork:
 
     # ------------------------------------------------------------------ looking
 
+    def balance(self, account: str, *, at: str | None = None) -> Balance:
+        """What an account has, as a node sees it. at: the node, by default as `send` has it."""
+        return self.payments.balance(account, at)
+
+    def confirmations(self, payment: Payment, *, at: str | None = None) -> int:
+        """How deep in a node's chain a payment is: 1 in its tip, 0 in no block of it."""
+        return self.payments.confirmations(payment, at)
+
+    def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
+        """Which of two payments is in a node's chain, if one is."""
+        return self.payments.winner(race, at)
+
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
+    def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
+        """Accounts for people: names, addresses, what they have, and that the keys are public."""
+        return self.payments.lines(names, at)
+
     def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
         """The blocks that a node knows of so many heights below its tip, parents first.
 
@@ -609,13 +733,17 @@ class VirtualNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [
+        wanted = [
             (one, other)
             for one, other in self._connections
-            if self[one].is_up
-            and self[other].is_up
-            and not self.is_cut(one, other)
-            and not self[one].is_connected_to(self[other].address)
+            if self[one].is_up and self[other].is_up and not self.is_cut(one, other)
+        ]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self[one].is_connected_to(self[other].address)
+            or self[other].inbound < diallers[other]
         ]
 
     def is_cut(self, one: str, other: str) -> bool:
@@ -652,7 +780,7 @@ class VirtualNetwork:
         if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
-                " now: give the nodes a lower hash rate, or the chain pow_assumed"
+                ' now: give the nodes a lower hash rate, or take a chain with pow = "assumed"'
             )
         block = solve(template)
         assert block is not None
@@ -663,8 +791,12 @@ class VirtualNetwork:
         line = _line_of(news)
         if line is not None:
             self.world.record(name, line)
+        self.payments.observe(name, news)
         if self.watch is not None:
             self.watch(name, news, self.clock())
+
+    def _tell_payment(self, event: PaymentEvent) -> None:
+        self.world.record("network", event.line)
 
 
 def agree(nodes: Iterable[VirtualNode]) -> bool:

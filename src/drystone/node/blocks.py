@@ -211,9 +211,16 @@ class Blocks:
         return age_s is None or node.header.time > turn.now.unix_s - age_s
 
     def _ask_headers(self, conn: Connection, start: BlockNode, turn: Turn) -> None:
-        """Ask what follows a header, unless an answer is still to come."""
+        """Ask what follows a header; if an answer is still to come, see to it that it does."""
         if self._headers.ask(conn.id, turn.now.mono_ns):
             turn.send(conn, GetHeaders(self._chain.locator(start)))
+        elif self._headers.doubts(conn.id):
+            turn.perform(conn, conn.peer.ping(turn.now))
+
+    def hear_pong(self, conn: Connection, turn: Turn) -> None:
+        """A peer is done with all that it was asked before the ping."""
+        if self._headers.ponged(conn.id):
+            self._ask_headers(conn, self.header_tip.best, turn)
 
     def hear_of_block(self, conn: Connection, hashes: Iterable[bytes], turn: Turn) -> None:
         """An inv of blocks: of the last one that we don't know, ask for the headers."""

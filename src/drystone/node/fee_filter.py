@@ -6,34 +6,35 @@ from typing import Final
 from drystone.core.chance import Dice
 from drystone.core.samplers import exponential_ns
 from drystone.core.time import SECOND_NS
-from drystone.primitives.amount import MAX_MONEY
 
 AVG_FEEFILTER_BROADCAST_INTERVAL_NS: Final = 600 * SECOND_NS
 MAX_FEEFILTER_CHANGE_DELAY_NS: Final = 300 * SECOND_NS  # after a change that matters
-NOTHING: Final = MAX_MONEY  # the rate to tell while no transaction is of use to us
-
+_LOWEST: Final = 50.0  # Core: half of DEFAULT_MIN_RELAY_TX_FEE
 _HIGHEST: Final = 10_000_000
 
 
-class FeeSteps:
-    """Rates that are told: steps of a tenth, so that nobody can tell nodes apart by theirs.
+def _steps() -> tuple[float, ...]:
+    """Each a tenth above the one below; multiplied as Core does it, to the last bit."""
+    steps, step = [0.0], _LOWEST
+    while step <= _HIGHEST:
+        steps.append(step)
+        step *= 1.1
+    return tuple(steps)
+
+
+STEPS: Final = _steps()
+NOTHING: Final = int(STEPS[-1])  # the rate to tell while no transaction is of use to us
+
+
+def rounded(rate: int, dice: Dice) -> int:
+    """A step near a rate: two times of three the one below, so that nobody can tell nodes apart.
 
     Core: FeeFilterRounder.
     """
-
-    def __init__(self, minrelaytxfee: int) -> None:
-        self._steps = [0]
-        step = max(1, minrelaytxfee // 2)
-        while step <= _HIGHEST:
-            self._steps.append(step)
-            step = max(step * 11 // 10, step + 1)
-
-    def rounded(self, rate: int, dice: Dice) -> int:
-        """A step near a rate: two times of three the one below."""
-        at = bisect_left(self._steps, rate)
-        if at == len(self._steps) or (at > 0 and dice.below(3)):
-            at -= 1
-        return self._steps[at]
+    at = bisect_left(STEPS, rate)
+    if at == len(STEPS) or (at > 0 and dice.below(3)):
+        at -= 1
+    return int(STEPS[at])
 
 
 class FeeFilter:

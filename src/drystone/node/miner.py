@@ -17,10 +17,11 @@ REFRESH_NS: Final = 5 * SECOND_NS  # between two offers on one tip, while transa
 
 
 class Miner:
-    """Offers blocks to whoever searches."""
+    """Offers blocks to whoever searches. commits_always: as of Settings."""
 
-    def __init__(self, chain: ChainState, mempool: Mempool) -> None:
+    def __init__(self, chain: ChainState, mempool: Mempool, *, commits_always: bool = True) -> None:
         self._chain = chain
+        self._commits_always = commits_always
         self._mempool = mempool
         self._script_pubkey: bytes | None = None
         self._states: StateCache = {}
@@ -79,6 +80,7 @@ class Miner:
             params=self._chain.params,
             chunks=chunks_of(self._mempool),
             states=self._states,
+            commits_always=self._commits_always,
         )
 
 

@@ -68,6 +68,7 @@ from drystone.p2p.messages import (
     Headers,
     Inv,
     NotFound,
+    Pong,
     TxMessage,
 )
 from drystone.p2p.messages import (
@@ -77,6 +78,7 @@ from drystone.p2p.netaddress import NetAddress
 from drystone.p2p.peer import Peer
 from drystone.p2p.results import Deliver, Ready, Result
 from drystone.p2p.results import Disconnect as Leave
+from drystone.p2p.results import Send as Answer
 from drystone.primitives.block import Block
 
 Streams = Callable[[str], Stream]
@@ -115,7 +117,7 @@ class Node:
         chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
         self.peers: dict[int, Connection] = {}
-        self._dialling = Dialling()
+        self._dialling = Dialling(self.settings.last_retry_ns)
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
         self._alarms: Alarms[tuple[str, int]] = Alarms()
         self._wake_at: int | None = None
@@ -146,7 +148,7 @@ class Node:
             follow=self._follow,
         )
         self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
-        self.miner = Miner(chain, mempool)
+        self.miner = Miner(chain, mempool, commits_always=self.settings.commits_always)
 
     def handle(self, event: Event, now: Time) -> list[Action]:
         """Take one event and say what is to be done, in that order."""
@@ -272,6 +274,11 @@ class Node:
                 handler(self, conn, result.message, turn)
         elif type(result) is Ready:
             self._ready(conn, turn)
+        elif type(result) is Answer:
+            # A pong says that all before it is done, and that what this has caused is sent.
+            self._settle(turn)
+            if not conn.is_gone:
+                turn.perform(conn, [result])
         else:
             turn.perform(conn, [result])
             if isinstance(result, Leave):
@@ -333,6 +340,9 @@ class Node:
 
     def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         self.transactions.take(conn, message, turn)
+
+    def _on_pong(self, conn: Connection, _message: Pong, turn: Turn) -> None:
+        self.blocks.hear_pong(conn, turn)
 
     def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
         self.transactions.announce_all(conn, turn)
@@ -398,22 +408,7 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        times: list[int | None] = []
-        while True:
-            for conn in turn.left:
-                self._forget(conn, turn.now)
-            turn.left.clear()
-            if self.transactions.has_changed:
-                self.transactions.has_changed = False
-                self.miner.mempool_changed()
-            times = [
-                self.blocks.conclude(turn),
-                self.transactions.conclude(turn),
-                self.miner.conclude(turn),
-                self.addresses.conclude(turn),
-            ]
-            if not turn.left:
-                break
+        times = self._settle(turn)
         turn.actions += map(Dial, self._dialling.due(now_ns))
         times.append(self._dialling.due_at())
         at_ns = min([time for time in times if time is not None], default=None)
@@ -425,6 +420,24 @@ class Node:
         if earliest != self._wake_at:
             self._wake_at = earliest
             turn.actions.append(WakeAt(earliest))
+
+    def _settle(self, turn: Turn) -> list[int | None]:
+        """Say what follows from all that was done so far; when there will be more to say."""
+        while True:
+            for conn in turn.left:
+                self._forget(conn, turn.now)
+            turn.left.clear()
+            if self.transactions.has_changed:
+                self.transactions.has_changed = False
+                self.miner.mempool_changed()
+            times: list[int | None] = [
+                self.blocks.conclude(turn),
+                self.transactions.conclude(turn),
+                self.miner.conclude(turn),
+                self.addresses.conclude(turn),
+            ]
+            if not turn.left:
+                return times
 
     # ------------------------------------------------------------------ tables
 
@@ -455,6 +468,7 @@ class Node:
         BlockTxn: _on_blocktxn,
         TxMessage: _on_tx,
         MempoolMessage: _on_mempool,
+        Pong: _on_pong,
         Addr: _on_addr,
         AddrV2: _on_addr,
         GetAddr: _on_getaddr,

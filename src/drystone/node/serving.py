@@ -136,7 +136,7 @@ class Serving:
     def _serve_tx(
         self, conn: Connection, item: Inventory, turn: Turn, missing: list[Inventory]
     ) -> None:
-        if not conn.peer.wants_transactions and not conn.peer.takes_transactions:
+        if not conn.peer.may_ask_transactions:
             return
         tx = self._transactions.find(conn, item)
         if tx is None:

@@ -26,7 +26,7 @@ from drystone.mempool.policy import rate_of
 from drystone.mempool.pool import Mempool
 from drystone.node.connection import Connection
 from drystone.node.events import TxAccepted, TxRefused, TxRemoved
-from drystone.node.fee_filter import NOTHING, FeeFilter, FeeSteps
+from drystone.node.fee_filter import NOTHING, FeeFilter, rounded
 from drystone.node.initial_download import InitialDownload
 from drystone.node.turn import Turn
 from drystone.p2p.handshake import Permissions
@@ -96,7 +96,6 @@ class Transactions:
         self._confirmed: Recent[bytes] = Recent(CONFIRMED)
         self._last_block: dict[bytes, Transaction] = {}  # of the tip, by txid and wtxid
         self._has_wanted_nothing = False  # some peers were told so
-        self._steps = FeeSteps(mempool.policy.minrelaytxfee)
         self._rebroadcast_ns: int | None = None
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
         self._has_orphans_to_do = False  # their parents have come
@@ -474,6 +473,8 @@ class Transactions:
         peer, fees = conn.peer, relay.fee_filter
         if peer.common_version < FEEFILTER_VERSION or Permissions.FORCERELAY in peer.permissions:
             return
+        if not self._is_welcome:  # none is, and the peer knows
+            return
         rate = self.mempool.minimum_rate(turn.now.unix_s)
         if self._initial_download.is_on(turn.now):
             rate = NOTHING
@@ -481,9 +482,9 @@ class Transactions:
         elif fees.sent == NOTHING:
             fees.next_ns = turn.now.mono_ns  # it is over
         if fees.is_due(rate, turn.now.mono_ns, self._dice):
-            if rate != NOTHING:
-                least = self.mempool.policy.minrelaytxfee
-                rate = max(self._steps.rounded(rate, self._dice), least)
+            least = self.mempool.policy.minrelaytxfee
+            if rate not in (NOTHING, least):
+                rate = max(rounded(rate, self._dice), least)
             if rate != fees.sent:
                 turn.send(conn, FeeFilterMessage(rate))
                 fees.sent = rate

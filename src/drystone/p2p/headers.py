@@ -25,6 +25,7 @@ class _Peer:
         "deadline_ns",
         "followed_inv",
         "has_started",
+        "is_doubted",
         "is_preferred",
         "may_stay",
     )
@@ -33,6 +34,7 @@ class _Peer:
         self.is_preferred = is_preferred
         self.may_stay = may_stay
         self.asked_ns: int | None = None  # when, if it has not answered yet
+        self.is_doubted = False  # whether an answer will come: a ping follows the question
         self.has_started = False  # to give us all its headers. Core: fSyncStarted
         self.deadline_ns: int | None = None  # for all of them
         self.followed_inv = False
@@ -71,6 +73,7 @@ class HeadersSync:
         if one.asked_ns is not None and now_ns - one.asked_ns <= HEADERS_RESPONSE_TIME_NS:
             return False
         one.asked_ns = now_ns
+        one.is_doubted = False
         return True
 
     def answered(self, peer: int) -> None:
@@ -78,6 +81,27 @@ class HeadersSync:
         one = self._peers.get(peer)
         if one is not None:
             one.asked_ns = None
+            one.is_doubted = False
+
+    def doubts(self, peer: int) -> bool:
+        """Whether to ping a peer that may not answer our question; that it is pinged is noted.
+
+        Some say nothing if they have nothing to tell. But all answer in order: once the pong is
+        here, the headers are, or will never be.
+        """
+        one = self._peers.get(peer)
+        if one is None or one.asked_ns is None or one.is_doubted:
+            return False
+        one.is_doubted = True
+        return True
+
+    def ponged(self, peer: int) -> bool:
+        """A peer has answered a ping; whether it has passed over our question by that."""
+        one = self._peers.get(peer)
+        if one is None or not one.is_doubted:
+            return False
+        self.answered(peer)
+        return True
 
     def starts(
         self, peer: int, now_ns: int, *, is_recent: bool, is_idle: bool, behind: int

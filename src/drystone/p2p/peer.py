@@ -27,6 +27,7 @@ from drystone.p2p.messages import (
     FeeFilter,
     GetAddr,
     Inv,
+    LocatorTooLong,
     Message,
     Oversized,
     Ping,
@@ -268,6 +269,12 @@ class Peer:
         """Whether it wants to hear of transactions."""
         return self.kind.relays_transactions and self.version.relay
 
+    @property
+    def may_ask_transactions(self) -> bool:
+        """Whether it is answered if it asks for some; a filter may yet have it hear of them."""
+        wants = self.version.relay or Services.BLOOM in self._our_services
+        return self.kind.relays_transactions and wants
+
     # Messages.
 
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
@@ -286,6 +293,9 @@ class Peer:
             message = kind.decode(Reader(frame.payload))
         except Oversized as error:
             results += self.misbehaving(str(error))
+            return
+        except LocatorTooLong as error:
+            results.append(self._close(str(error)))
             return
         except DecodeError as error:
             results.append(Ignored(frame.command, str(error)))
@@ -381,8 +391,7 @@ class Peer:
 
     def _on_pong(self, message: Pong, now: Time, results: list[Result]) -> None:
         why = self.liveness.ponged(message.nonce, now.mono_ns)
-        if why is not None:
-            results.append(Ignored("pong", why))
+        results.append(Deliver(message) if why is None else Ignored("pong", why))
 
     def _on_getaddr(self, message: GetAddr, _now: Time, results: list[Result]) -> None:
         if self.getaddr_received:

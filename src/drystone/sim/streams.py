@@ -33,6 +33,16 @@ Address = TypeVar("Address", bound=Hashable)
 DEFAULT_LINK: Final = LinkSettings(latency_ns=MILLISECOND_NS)
 
 
+class Traffic:
+    """What a host has sent in all its lives: how often, and how many bytes."""
+
+    __slots__ = ("sends", "sent_bytes")
+
+    def __init__(self) -> None:
+        self.sends = 0
+        self.sent_bytes = 0
+
+
 class StreamNetwork(Generic[Name, Address]):
     """Connections between named hosts of one world, over links that have a direction each.
 
@@ -52,6 +62,7 @@ class StreamNetwork(Generic[Name, Address]):
         self.world = world
         self.max_queued_bytes = max_queued_bytes
         self.high_water_bytes = min(HIGH_WATER_BYTES, max_queued_bytes)
+        self.traffic: dict[Name, Traffic] = {}
         self._links: dict[tuple[Name, Name], LinkSettings] = {}
         self._hosts: dict[Name, HostStreams[Name, Address]] = {}
         self._listeners: dict[Address, HostStreams[Name, Address]] = {}
@@ -181,6 +192,7 @@ class HostStreams(Generic[Name, Address]):
         self.address = address
         self.user = user
         self.is_up = True
+        self.traffic = network.traffic.setdefault(name, Traffic())
         self._network = network
         self._ends: dict[int, _End[Name, Address]] = {}
         self._dialling: dict[int, _End[Name, Address]] = {}
@@ -365,6 +377,9 @@ class _End(Generic[Name, Address]):
     def send(self, data: bytes) -> None:
         """Put bytes on their way."""
         size = len(data)
+        traffic = self.host.traffic
+        traffic.sends += 1
+        traffic.sent_bytes += size
         self._sent_bytes += size
         self._put(data, size)
         self._queued_bytes += size + CHUNK_BYTES

@@ -20,12 +20,14 @@ _LINES_HASHED_TOGETHER = 512
 class Trace:
     """What happened, a line each, and a hash over it all that two runs can compare.
 
-    The lines themselves are kept only when asked for; the hash always covers every one.
+    The lines themselves are kept only when asked for; the hash always covers every one. sink: is
+    handed what has been hashed, many lines at a time, if it is there from the beginning.
     """
 
     def __init__(self, *, keep: bool) -> None:
         self.lines: list[str] = []
         self.events = 0
+        self.sink: Callable[[str], object] | None = None
         self._keep = keep
         self._hash = sha256()
         self._unhashed: list[str] = []
@@ -47,8 +49,11 @@ class Trace:
 
     def _hash_lines(self) -> None:
         """Each with its line feed."""
-        self._hash.update("".join(f"{line}\n" for line in self._unhashed).encode())
+        text = "".join(f"{line}\n" for line in self._unhashed)
+        self._hash.update(text.encode())
         self._unhashed.clear()
+        if self.sink is not None:
+            self.sink(text)
 
 
 class World:

@@ -34,6 +34,14 @@ two
 ```console
 $ false
 ```
+```toml
+# some.toml
+key = 1
+```
+```console
+$ tail -n 1 some.toml
+key = 1
+```
 ```sh
 false
 ```
@@ -55,5 +63,14 @@ def test_a_wrong_example_fails_and_a_right_one_passes(tmp_path: Path) -> None:
     )
     outcomes = re.findall(r"^(PASSED|FAILED) README.md::line:(\d+)", done.stdout, re.MULTILINE)
     verdict = {int(line): outcome == "PASSED" for outcome, line in outcomes}
-    assert verdict == {2: True, 6: True, 8: False, 11: True, 18: False, 24: False}, done.stdout
+    assert verdict == {
+        2: True,
+        6: True,
+        8: False,
+        11: True,
+        18: False,
+        24: False,
+        27: True,
+        31: True,
+    }, done.stdout
     assert "$ echo one" in done.stdout and "ended with status 1" in done.stdout

@@ -112,6 +112,17 @@ def test_before_segwit_no_witness_goes_in_and_afterwards_it_does() -> None:
     assert mined_on(chain).coinbase.has_witness
 
 
+def test_a_block_without_witnesses_need_not_commit_to_that() -> None:
+    chain = MinedChain()
+    witnessed, plain = candidate(1, witness=(b"x",)), candidate(2)
+    block = mined_on(chain, commits_always=False)
+    assert len(block.coinbase.vout) == 1 and not block.coinbase.has_witness
+    for one, outputs in ((witnessed, 2), (plain, 1)):
+        template = template_on(chain, chunks=chunks_from_candidates([one]), commits_always=False)
+        assert template.transactions == (one.tx,)
+        assert len(template.coinbase.outputs) == outputs == 1 + len(template.coinbase.witness)
+
+
 # Time, and bits that go by it.
 
 

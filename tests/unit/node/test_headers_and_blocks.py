@@ -175,6 +175,23 @@ def test_an_inv_of_an_unknown_block_is_answered_by_a_getheaders() -> None:
     assert not peer.take(GetHeaders)  # one is under way
 
 
+def test_a_peer_that_says_nothing_when_it_has_no_headers_is_asked_again_when_it_has() -> None:
+    branches = Branches()
+    (block,) = branches.grow(branches.genesis, 1)
+    peer = Bench().peer(compact=False)
+    peer.take_one(GetHeaders)  # older software does not answer that it has none
+    peer.forget()
+    peer.send(Inv((Inventory(MSG_BLOCK, block.hash),)))
+    assert not peer.take(GetHeaders)
+    ping = peer.take_one(Ping)
+    peer.send(Inv((Inventory(MSG_BLOCK, block.hash),)))
+    assert not peer.take(Ping)
+    peer.send(Pong(ping.nonce))
+    peer.take_one(GetHeaders)
+    peer.send(headers_of(block))
+    assert wanted(peer) == [block.hash]
+
+
 def test_an_unsolicited_block_on_the_tip_is_taken() -> None:
     branches = Branches()
     (block,) = branches.grow(branches.genesis, 1)
@@ -223,6 +240,16 @@ def test_a_ping_is_answered_after_all_that_came_before_it_is_done() -> None:
     assert bench.chain.height == 2
     kinds = [type(message) for message in peer]
     assert kinds.index(Headers) < kinds.index(Pong)
+
+
+def test_a_pong_comes_after_all_that_was_caused_by_what_came_before_the_ping() -> None:
+    branches = Branches()
+    grown = branches.grow(branches.genesis, 40)
+    peer = Bench(unix_s=grown[-1].header.time).peer()  # too many to be fetched at once
+    peer.forget()
+    peer.send(headers_of(*grown), Ping(5))
+    kinds = [type(message) for message in peer]
+    assert kinds.index(GetData) < kinds.index(Pong)
 
 
 def test_a_ping_after_a_large_getdata_is_answered_after_the_last_block() -> None:

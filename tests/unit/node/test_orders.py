@@ -3,6 +3,7 @@
 from tests.support.branches import Branches, payment
 from tests.support.node import Bench
 
+from drystone.consensus.chains import LOCAL, REGTEST
 from drystone.mempool.policy import Policy
 from drystone.mining.search import solve
 from drystone.node.events import (
@@ -47,6 +48,12 @@ def test_the_miner_is_offered_a_block_on_each_new_tip_and_what_it_finds_is_annou
     assert [one and one.prev_hash for one in offers(bench)] == [first.hash, block.hash]
     bench.handle(Command(Mining(None)))
     assert offers(bench)[-1] is None
+
+
+def test_on_regtest_alone_a_block_without_witnesses_looks_as_before_segwit() -> None:
+    for params, outputs in ((REGTEST, 1), (LOCAL, 2)):
+        template = Bench(params).node.miner.template(ANYONE, 2_000_000_000)
+        assert len(template.coinbase.outputs) == outputs
 
 
 def test_transactions_that_come_lead_to_another_offer_but_not_each_of_them() -> None:

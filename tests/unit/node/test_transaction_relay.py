@@ -9,8 +9,10 @@ from tests.support.node import Bench, Talker
 
 from drystone.consensus import connect
 from drystone.consensus.script.verify import Spend, verify_batch_of_scripts
+from drystone.core.chance import Stream
 from drystone.mempool.policy import Policy
 from drystone.node.events import TxAccepted, TxRefused, TxRemoved
+from drystone.node.fee_filter import NOTHING, rounded
 from drystone.node.settings import Settings
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.messages import (
@@ -287,13 +289,21 @@ def test_whoever_wants_no_transactions_hears_of_none() -> None:
     assert not peer.take(Inv)
 
 
+def test_whoever_wants_no_transactions_is_not_even_told_that_one_is_not_there() -> None:
+    bench = a_bench()
+    asked = GetData((Inventory(MSG_WTX, paid(0).wtxid),))
+    for relay, answers in ((True, 1), (False, 0)):
+        peer = bench.peer(relay=relay)
+        peer.send(asked)
+        assert len(peer.take(NotFound)) == answers
+
+
 def test_a_peer_is_told_the_least_that_transactions_must_pay() -> None:
     bench = a_bench()
     peer = bench.peer()
     bench.pass_(7_200)
     told = [message.fee_rate for message in peer.take(FeeFilter)]
-    assert 0 < len(told) < 40  # ten minutes apart on average, if the step is another
-    assert set(told) <= {100, 103}  # rounded by chance, and never below what we relay
+    assert told == [100]  # once, since it never changes
 
 
 def test_during_the_initial_download_transactions_are_neither_wanted_nor_asked_for() -> None:
@@ -301,7 +311,7 @@ def test_during_the_initial_download_transactions_are_neither_wanted_nor_asked_f
     (block,) = branches.grow(branches.genesis, 1)
     bench = Bench(blocks=[block], unix_s=block.header.time + 30 * 24 * 3600)
     peer = bench.peer()
-    assert peer.take_one(FeeFilter).fee_rate == 21_000_000 * 10**8
+    assert peer.take_one(FeeFilter).fee_rate == 9_936_506
     peer.send(inv(paid(0)))
     bench.pass_(10)
     assert not peer.take(GetData)
@@ -314,7 +324,21 @@ def test_once_the_initial_download_is_over_peers_are_told_what_to_pay() -> None:
     peer = bench.peer()
     peer.forget()
     bench.submit(branches.on(block, time=bench.start_s))
-    assert peer.take_one(FeeFilter).fee_rate in (100, 103)
+    assert peer.take_one(FeeFilter).fee_rate == 100
+
+
+def test_a_node_that_takes_no_transactions_tells_of_no_fee() -> None:
+    bench = Bench(settings=Settings(relays_transactions=False))
+    peer = bench.peer()
+    bench.pass_(7_200)
+    assert not peer.take(FeeFilter)
+
+
+def test_rates_above_the_least_are_told_in_steps() -> None:
+    dice = Stream(1, "steps")
+    assert {rounded(1_000, dice) for _ in range(50)} == {959, 1_055}
+    assert {rounded(10**9, dice) for _ in range(50)} == {NOTHING}
+    assert {rounded(0, dice) for _ in range(50)} == {0}
 
 
 def test_a_transaction_of_ours_that_nobody_asked_for_is_announced_again_to_newcomers() -> None:

@@ -44,6 +44,26 @@ def test_one_question_at_a_time_for_two_minutes() -> None:
     one.answered(2)
 
 
+def test_a_pong_tells_that_a_question_before_the_ping_will_not_be_answered() -> None:
+    one = sync(1)
+    assert not one.doubts(1) and not one.ponged(1)
+    one.ask(1, 0)
+    assert not one.ponged(1)  # of an older ping
+    assert one.doubts(1) and not one.doubts(1)
+    assert one.ponged(1) and not one.ponged(1)
+    assert one.ask(1, 0)
+
+
+def test_a_pong_tells_nothing_of_a_question_after_the_ping() -> None:
+    one = sync(1)
+    one.ask(1, 0)
+    assert one.doubts(1)
+    one.answered(1)
+    one.ask(1, 0)
+    assert not one.ponged(1)
+    assert not one.ask(1, 0)
+
+
 def test_far_behind_one_peer_is_asked_and_one_that_we_chose() -> None:
     one = sync(1, 2, others=(3,))
     assert not starts(one, 3, 0)

@@ -14,6 +14,7 @@ from drystone.p2p.messages import (
     Headers,
     Inv,
     Inventory,
+    LocatorTooLong,
     Oversized,
     PeerAddress,
     Pong,
@@ -132,7 +133,7 @@ def test_headers_come_with_counts_that_mean_nothing() -> None:
 
 def test_a_locator_of_more_than_101_hashes_is_a_reason_to_disconnect() -> None:
     hashes = (BlockHash(bytes(32)),) * 102
-    with pytest.raises(Oversized, match="getheaders locator size 102 > 101"):
+    with pytest.raises(LocatorTooLong, match="getheaders locator size 102 > 101"):
         decode_message("getheaders", GetHeaders(BlockLocator(hashes)).encode())
     with pytest.raises(Truncated):  # the reference client reads on before it counts
         decode_message("getheaders", GetHeaders(BlockLocator(hashes)).encode()[:-1])

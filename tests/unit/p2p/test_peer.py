@@ -517,6 +517,14 @@ def test_some_may_misbehave(kind: ConnectionKind, permissions: Permissions) -> N
     assert talk.ignored[-1].endswith("peer: inv message size = 50001")
 
 
+@pytest.mark.parametrize("command", ["getheaders", "getblocks"])
+def test_a_locator_that_is_too_long_nobody_may_send(command: str) -> None:
+    for kind in (INBOUND, MANUAL):
+        talk = ready(kind, permissions=Permissions.NOBAN)
+        talk.say_raw(command, bytes(4) + bytes([102]) + bytes(103 * 32))
+        assert talk.reason == f"{command} locator size 102 > 101"
+
+
 def test_leave_to_download_is_not_leave_to_misbehave() -> None:
     talk = ready(INBOUND, permissions=Permissions.DOWNLOAD)
     talk.say(too_many())

@@ -1,4 +1,4 @@
-"""tools/ci_report.py: a vector test that was skipped must not look like one that passed."""
+"""tools/ci_report.py: a test that was skipped must not look like one that passed."""
 
 import os
 import subprocess
@@ -59,6 +59,25 @@ def test_a_skipped_vector_test_is_an_error_where_the_files_are_there(
 
 def test_a_skipped_vector_test_is_none_where_the_files_are_not(tmp_path: Path) -> None:
     assert report(tmp_path, VECTOR.format(SKIP), data=False)[0] == 0
+
+
+BCOIN = '<testcase classname="tests.interop.test_bcoin" name="test_b" time="2">{}</testcase>'
+
+
+def test_a_skipped_test_with_bcoin_is_an_error(tmp_path: Path) -> None:
+    status, text = report(tmp_path, PASSED, BCOIN.format(SKIP), data=False)
+    assert status == 1
+    assert "bcoin is not installed: tests.interop.test_bcoin.test_b" in text
+
+
+def test_one_that_ran_is_none_and_none_at_all_is_one(tmp_path: Path) -> None:
+    (tmp_path / "tests/interop").mkdir(parents=True)
+    (tmp_path / "tests/interop/test_bcoin.py").touch()
+    (tmp_path / "ran").mkdir()
+    assert report(tmp_path / "ran", BCOIN.format(""), data=False)[0] == 0
+    status, text = report(tmp_path, PASSED, data=False)
+    assert status == 1
+    assert "no test of tests/interop/test_bcoin.py ran" in text
 
 
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PROMISED = {"up", "test", "lint", "bench", "docs", "fuzz", "kill", "picture", "history", "clean"}
+PROMISED = {
+    *("up", "test", "interop", "lint", "bench", "docs", "fuzz", "kill", "soak"),
+    *("picture", "history", "clean"),
+}
 
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 

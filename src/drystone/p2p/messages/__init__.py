@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from drystone.p2p.messages.addresses import Addr, AddrV2, GetAddr, PeerAddress
-from drystone.p2p.messages.base import Message, Oversized
+from drystone.p2p.messages.base import LocatorTooLong, Message, Oversized
 from drystone.p2p.messages.blocks import (
     BlockMessage,
     GetBlocks,
@@ -67,6 +67,7 @@ __all__ = [
     "Headers",
     "Inv",
     "Inventory",
+    "LocatorTooLong",
     "Mempool",
     "MerkleBlock",
     "Message",

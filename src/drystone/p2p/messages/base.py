@@ -28,6 +28,10 @@ class Oversized(Malformed):
     """
 
 
+class LocatorTooLong(Malformed):
+    """The same of a locator, which not even those may send who may misbehave."""
+
+
 def read_count(r: Reader, limit: int, least_bytes: int, reason: str) -> int:
     """How many items follow. least_bytes: that each of them must take.
 

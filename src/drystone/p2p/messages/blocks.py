@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self
 
-from drystone.p2p.messages.base import Bare, Oversized, read_hashes
+from drystone.p2p.messages.base import Bare, LocatorTooLong, Oversized, read_hashes
 from drystone.p2p.protocol import MAX_HEADERS_RESULTS, MAX_LOCATOR_SZ
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
 from drystone.primitives.codec import Reader, compact_size
@@ -29,7 +29,7 @@ class _Since:
         version = r.u32()
         hashes, stop = read_hashes(r), r.take(32)
         if len(hashes) > MAX_LOCATOR_SZ:
-            raise Oversized(f"{cls.command} locator size {len(hashes)} > {MAX_LOCATOR_SZ}")
+            raise LocatorTooLong(f"{cls.command} locator size {len(hashes)} > {MAX_LOCATOR_SZ}")
         return cls(BlockLocator(tuple(map(BlockHash, hashes)), version), BlockHash(stop))
 
 
