@@ -9,6 +9,7 @@ from itertools import count
 
 from drystone.primitives.amount import COIN, MAX_MONEY
 from drystone.primitives.block import Block
+from drystone.primitives.hashes import BlockHash
 from drystone.primitives.opcodes import Op
 from drystone.primitives.script import op_return
 from drystone.primitives.transaction import (
@@ -37,9 +38,15 @@ def coin_at(height: int) -> OutPoint:
     return OutPoint(history()[height - 1].coinbase.txid, 0)
 
 
-def anyone(height: int = OWNED + 1, value: int = SUBSIDY - 5_000, **other: int) -> Transaction:
+def anyone(
+    height: int = OWNED + 1,
+    value: int = SUBSIDY - 5_000,
+    *,
+    sequence: int = 0xFFFFFFFD,
+    lock_time: int = 0,
+) -> Transaction:
     """A payment of a coin that needs no signature."""
-    return payment(coin_at(height), value, **other)
+    return payment(coin_at(height), value, sequence=sequence, lock_time=lock_time)
 
 
 def owned(height: int = 1, *outputs: TxOut, **other: int) -> Transaction:
@@ -149,7 +156,7 @@ def nowhere() -> Transaction:
 def on_nothing(tip: Block) -> Block:
     """A block whose parent nobody knows."""
     block = on(tip)
-    header = replace(block.header, prev_hash=block.header.merkle_root)
+    header = replace(block.header, prev_hash=BlockHash(block.header.merkle_root))
     return assembled(replace(block, header=header), REGTEST)
 
 

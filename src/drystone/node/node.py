@@ -417,6 +417,8 @@ class Node:
         else:
             self._alarms.cancel(_ALARM)
         earliest = self._alarms.earliest()
+        if earliest is not None and earliest < now_ns:  # a long turn has left it for the next
+            earliest = now_ns
         if earliest != self._wake_at:
             self._wake_at = earliest
             turn.actions.append(WakeAt(earliest))

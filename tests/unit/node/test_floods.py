@@ -107,6 +107,17 @@ def test_who_does_not_read_is_not_listened_to() -> None:
     assert len(peer.take(Pong)) == 100
 
 
+def test_time_outs_that_passed_meanwhile_are_due_at_once() -> None:
+    bench = Bench()
+    peer = bench.peer()
+    bench.handle(Paused(peer.number))
+    bench.pass_(700)
+    bench.handle(Resumed(peer.number))
+    assert bench.wake_at is not None and bench.wake_at >= bench.now_ns
+    bench.pass_(600)
+    assert not peer.left()
+
+
 def test_who_goes_on_talking_without_reading_is_left() -> None:
     bench = Bench()
     peer = bench.peer()
