@@ -384,6 +384,10 @@ def too_many_items(siege: Siege, dice: Random) -> None:
 
 def headers_of_little_work(siege: Siege, dice: Random) -> None:
     """Branches from below that are worth no memory: none of it is kept, however many come."""
+    rate = siege.latest["hashes_per_s"]
+    siege.set_hashrate(10 * rate)
+    siege.until(lambda: siege.latest["height"] > 155, "it mines too slowly")
+    siege.set_hashrate(rate)
     with Attacker(siege) as attacker:
         tip = attacker.tip()
         height = branches().height(tip)

@@ -7,6 +7,7 @@ printed with the seed that shows it again.
 import argparse
 import sys
 import time
+import traceback
 from collections import Counter
 from random import Random
 
@@ -29,8 +30,11 @@ def campaign(minutes: float, seed: int) -> Counter[str]:
                 number += 1
                 dice = Random(f"{seed} {number}")
                 attack = dice.choice(ATTACKS)
-                attack(siege, dice)
-                siege.check()
+                try:
+                    attack(siege, dice)
+                    siege.check()
+                except AssertionError as error:
+                    raise AssertionError(f"{attack.__name__}, attack {number}: {error}") from error
                 survived[attack.__name__] += 1
             siege.check_nothing_is_left()
             print(
@@ -51,6 +55,7 @@ def main() -> None:
     try:
         survived = campaign(options.minutes, options.seed)
     except AssertionError as failed:
+        traceback.print_exc()
         sys.exit(f"FAILED under seed {options.seed}: {failed}")
     for what, count in sorted(survived.items()):
         print(f"{count:6} {what}")

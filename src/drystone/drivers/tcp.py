@@ -457,7 +457,9 @@ class TcpStreams:
         """It is over, but for its last bytes. Who fills the table of open files with these ends."""
         self._lingering[connection] = None
         if len(self._lingering) > MAX_LINGERING:
-            next(iter(self._lingering)).abort(CLOSED_HERE)
+            oldest = next(iter(self._lingering))
+            del self._lingering[oldest]
+            oldest.abort(CLOSED_HERE)
 
     def lost(self, connection: TcpConnection) -> None:
         """Its socket is gone, too."""

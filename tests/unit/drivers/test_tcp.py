@@ -31,7 +31,7 @@ from drystone.drivers import connection as connection_module
 from drystone.drivers import tcp as tcp_module
 from drystone.drivers.connection import INBOX_BYTES, READ_BYTES
 from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
-from drystone.drivers.tcp import TcpNetwork
+from drystone.drivers.tcp import MAX_LINGERING, TcpNetwork
 
 TOO_MANY = "too many open files; raise the limit (ulimit -n)"
 
@@ -850,3 +850,38 @@ def test_bytes_come_in_order_and_each_connection_ends_at_most_once(seed: int) ->
     play(part, *"abcdef")
     assert sum(len(came) for host in storms[0].all_hosts for came in host.came.values()) > 10_000
     assert any(host.reasons for host in storms[0].all_hosts)
+
+
+def test_of_sockets_that_are_over_for_us_and_not_for_the_others_only_the_last_stay() -> None:
+    async def part(net: TcpWires) -> None:
+        host, port = net.addresses["a"]
+        foreign = [socket.create_connection((host, port)) for _ in range(MAX_LINGERING + 20)]
+        try:
+            await net["a"].until(lambda: len(net["a"].there) == len(foreign))
+            for peer in list(net["a"].there):
+                net["a"].streams.close(peer)
+            await net["a"].until(lambda: not net["a"].there)
+            await asyncio.sleep(0.05)
+            assert len(net.network._connections) <= MAX_LINGERING
+        finally:
+            for one in foreign:
+                one.close()
+
+    play(part)
+
+
+def test_who_was_left_and_goes_on_talking_is_cut_off() -> None:
+    async def part(net: TcpWires) -> None:
+        async with foreigner(net.addresses["a"]) as (_, writer):
+            await net["a"].until(lambda: net["a"].there)
+            net["a"].streams.close(1)
+
+            async def go_on() -> None:
+                for _ in range(1_000):
+                    writer.write(bytes(100_000))
+                    await writer.drain()
+
+            with pytest.raises(ConnectionError):
+                await go_on()
+
+    play(part)
