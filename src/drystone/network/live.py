@@ -45,6 +45,7 @@ from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import OutPoint, Transaction
@@ -105,6 +106,7 @@ class AsyncNetwork:
             )
         self.params = params if plan is None else plan.params
         self.nodes: dict[str, LiveNode] = {}
+        self.sharing = Sharing(self.params)  # of all nodes: a block is checked once
         self.clock = SettableClock(system_clock)
         self.payments = Payments(self.params, self.nodes, self.clock)
         self.watch = watch
@@ -199,6 +201,7 @@ class AsyncNetwork:
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
             settings=settings or self._settings.named(name),
+            sharing=self.sharing,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),

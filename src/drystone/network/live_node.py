@@ -51,6 +51,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction
@@ -77,6 +78,7 @@ class LiveNode:
         listen: SocketAddress,
         streams: Callable[..., Stream],
         settings: Settings,
+        sharing: Sharing,
         script_pubkey: bytes,
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
@@ -93,6 +95,7 @@ class LiveNode:
         self._home = home
         self._streams_of_chance = streams
         self._settings = settings
+        self._sharing = sharing
         self._told = told
         self._failed = failed
         self._clock = clock
@@ -120,9 +123,10 @@ class LiveNode:
         chain, saved = self._home.open()
         try:
             self._starts += 1
-            mempool = Mempool(chain.params)
+            chain.findings = self._sharing.findings
+            mempool = Mempool(chain.params, scripts=self._sharing.scripts)
             mempool.restore(saved, ChainView.at_tip(chain), self._clock().unix_s)
-            self.node = Node(chain, mempool, streams, self._settings)
+            self.node = Node(chain, mempool, streams, self._settings, self._sharing.wire)
             self._host = LiveHost(self.node, self._perform, Wake(), self._clock)
             self._streams = self._tcp.attach(self.name, self)
             self.address = self._streams.listen(self.address)

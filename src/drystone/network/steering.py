@@ -209,7 +209,7 @@ VERBS: Final = (
     ),
     Verb(
         "time",
-        "Set the network's clock; it stands still until it is set again or advanced.",
+        "Set the network's clock; time goes on from there.",
         (_needs("unix", Kind.NUMBER, "Seconds since 1970.", "UNIX"),),
         examples=("time 1800000000",),
     ),

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
 
+from drystone.chain.bases import FLUSH_BLOCKS, SharedCoins
 from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.coins import MOST_READ
 from drystone.chain.importing import take_in_unrecorded
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.chain.store import BlockStore, CoinStore
@@ -40,6 +42,7 @@ from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
 from drystone.network.failing_store import Died
+from drystone.network.opening import calm_collector
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
@@ -77,6 +80,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
@@ -123,7 +127,7 @@ class VirtualNode:
         self._settings = settings
         self._streams: HostStreams[str, NetAddress]
         self._starts = 0
-        self._alarm = 0  # only the latest wake-up asked for counts
+        self._alarm = network.world.alarm(lambda: self.handle(Wake()))
         self._replies = 0
         self.answers: dict[int, Reply] = {}
         self.start()
@@ -144,11 +148,19 @@ class VirtualNode:
         def stream(purpose: str) -> Stream:
             return world.stream("node", self.name, start, purpose)
 
-        chain = ChainState(self._network.params, self._blocks, self._coins)
+        params, sharing = self._network.params, self._network.sharing
+        chain = ChainState(
+            params,
+            self._blocks,
+            self._coins,
+            findings=sharing.findings,
+            flush_blocks=FLUSH_BLOCKS,
+            coins_read=0 if isinstance(self._coins, SharedCoins) else MOST_READ,
+        )
         for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
             pass  # a block that a crash had left half taken in
-        mempool = Mempool(self._network.params)
-        self.node = Node(chain, mempool, stream, self._settings)
+        mempool = Mempool(params, scripts=sharing.scripts)
+        self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
         self._streams = self._network.links.attach(self.name, self, self.address)
         self._streams.listen(self.address)
         self.is_up = True
@@ -158,7 +170,7 @@ class VirtualNode:
     def crash(self) -> None:
         """Lose everything that no store has acknowledged."""
         self.is_up = False
-        self._alarm += 1
+        self._alarm.set(None)
         self.miner.offer(None)
         self._streams.crash()
 
@@ -175,35 +187,24 @@ class VirtualNode:
             self.crash()
             return
         for action in actions:
-            self._perform(action)
+            if type(action) is Send:
+                self._streams.send(action.peer, action.data)
+            else:
+                self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        if isinstance(action, Send):
-            self._streams.send(action.peer, action.data)
-        elif isinstance(action, Announce):
+        if isinstance(action, Announce):
             self._network.told(self.name, action.news)
         elif isinstance(action, WakeAt):
-            self._wake_at(action.mono_ns)
+            self._alarm.set(action.mono_ns)
         elif isinstance(action, Mine):
             self.miner.offer(action.offer)
         elif isinstance(action, Close):
             self._streams.close(action.peer)
         elif isinstance(action, Dial):
             self._streams.dial(action.address)
-        else:
+        elif isinstance(action, Reply):
             self.answers[action.id] = action
-
-    def _wake_at(self, mono_ns: int | None) -> None:
-        self._alarm += 1
-        if mono_ns is None:
-            return
-        alarm, world = self._alarm, self._network.world
-
-        def ring() -> None:
-            if alarm == self._alarm:
-                self.handle(Wake())
-
-        world.at(max(mono_ns, world.now_ns), ring)
 
     def order_mining(self) -> None:
         """Have the core offer blocks if anybody is to search them."""
@@ -294,7 +295,7 @@ class VirtualMiner:
         self._offer: Offer | None = None
         self._expected = 1
         self._since_ns = 0  # spent up to here
-        self._search = 0  # only the latest counts
+        self._alarm = network.world.alarm(self._find)
         self._is_paused = False
 
     def offer(self, offer: Offer | None) -> None:
@@ -330,17 +331,11 @@ class VirtualMiner:
 
     def _plan(self) -> None:
         """Find the block when what is left will be spent."""
-        self._search += 1
         if not self._is_busy:
+            self._alarm.set(None)
             return
-        search = self._search
         wait_ns = -(-self._left * self._expected * SECOND_NS // (self.hashes_per_s << 64))
-
-        def ring() -> None:
-            if search == self._search:
-                self._find()
-
-        self._network.world.after(wait_ns, ring)
+        self._alarm.set(self._network.world.now_ns + wait_ns)
 
     def _find(self) -> None:
         self._left = unit_exponential(self._dice)
@@ -359,6 +354,8 @@ class VirtualNetwork:
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
     announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
     of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
+    sharing: whether what one node has read or checked is known to the others, which changes nothing
+    but the time it takes.
     """
 
     def __init__(
@@ -377,6 +374,7 @@ class VirtualNetwork:
         stores: Callable[[str], Stores] | None = None,
         plan: Plan | None = None,
         warm_up_s: float = 1,
+        sharing: bool = True,
     ) -> None:
         params = params if chain is None else params_of(chain)
         if plan is None and nodes:
@@ -391,14 +389,16 @@ class VirtualNetwork:
         if plan is not None:
             params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
+        self.sharing = Sharing(params) if sharing else Sharing.none(params)
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self.nodes: dict[str, VirtualNode] = {}
         self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
-        self._stores = stores or (lambda _name: opening_stores(params))
+        self._stores = stores or (lambda _name: self._opening_stores())
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
+        self._now = Time(0, self._unix_start)
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._is_paused = False
         if plan is not None:
@@ -416,7 +416,9 @@ class VirtualNetwork:
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
         now_ns = self.world.now_ns
-        return Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        if now_ns != self._now.mono_ns:  # much happens at the same time
+            self._now = Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        return self._now
 
     # ------------------------------------------------------------------ verbs
 
@@ -642,11 +644,13 @@ class VirtualNetwork:
 
     def run_for(self, seconds: float) -> None:
         """Let virtual seconds pass."""
-        self.world.run_for(round(seconds * SECOND_NS))
+        with calm_collector():
+            self.world.run_for(round(seconds * SECOND_NS))
 
     def run_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Run until something is the case. Raises TimeoutError."""
-        self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
+        with calm_collector():
+            self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
 
     def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
@@ -774,6 +778,12 @@ class VirtualNetwork:
 
     # ------------------------------------------------------------------ for the nodes
 
+    def _opening_stores(self) -> Stores:
+        blocks, coins = opening_stores(self.params)
+        if self.sharing.coins is None:
+            return blocks, coins
+        return blocks, SharedCoins(self.sharing.coins, coins)
+
     def solved(self, offer: Offer) -> Block:
         """The block on offer, really searched. Raises UserError if that would take too long."""
         template = offer.template(self.clock().unix_s)
@@ -821,7 +831,7 @@ def opening_stores(params: Params) -> tuple[MemoryBlocks, MemoryCoins]:
     if params != LOCAL:
         return MemoryBlocks(), MemoryCoins()
     blocks, coins = _local_stores()
-    return blocks.copy(), coins.copy()
+    return MemoryBlocks(blocks), coins.copy()
 
 
 @cache

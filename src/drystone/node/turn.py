@@ -6,6 +6,7 @@ from drystone.core.time import Time
 from drystone.node.connection import Connection
 from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
 from drystone.p2p import results
+from drystone.p2p.handshake import State
 from drystone.p2p.messages import Message
 
 LONG_BYTES: Final = 2_000_000  # read or sent for one peer, before others have their turn
@@ -33,12 +34,13 @@ class Turn:
     def send(self, to: Connection, message: Message) -> None:
         """Say something to a peer."""
         if not to.peer.is_closed:
-            self._send(to, to.peer.send(message, self.now).data)
+            self._send(to, to.peer.frame(message.command, message.encode(), self.now))
 
     def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
         """The same, of a message whose bytes are at hand."""
-        if not to.peer.is_closed:
-            self._send(to, to.peer.send_payload(command, payload, self.now).data)
+        peer = to.peer
+        if peer.state is not State.CLOSED:
+            self._send(to, peer.frame(command, payload, self.now))
 
     def _send(self, to: Connection, data: bytes) -> None:
         self.actions.append(Send(to.id, data))
