@@ -37,9 +37,9 @@ from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
+from drystone.network.collector import calm_collector
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
-from drystone.network.opening import calm_collector
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options

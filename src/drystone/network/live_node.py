@@ -11,6 +11,7 @@ from drystone.chain.tree import BlockNode
 from drystone.consensus.pow import block_work
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
+from drystone.core.streams import CHUNK_BYTES
 from drystone.core.time import Clock
 from drystone.drivers.host import LiveHost
 from drystone.drivers.mining_thread import MiningThread, SharedMiner
@@ -305,16 +306,16 @@ class LiveNode:
 
     def connected(self, peer: int, *, inbound: bool, address: SocketAddress) -> None:
         """There is a connection."""
-        self._host.put(Connected(peer, inbound, net_address(address)))
+        self._host.put(Connected(peer, inbound, net_address(address)), source=peer)
 
     def received(self, peer: int, data: bytes) -> None:
         """Bytes came in."""
-        done = partial(self._streams.taken, peer, len(data))
-        self._host.put(Received(peer, data), done)
+        done = partial(self._streams.taken, peer, len(data) + CHUNK_BYTES)
+        self._host.put(Received(peer, data), done, source=peer)
 
     def closed(self, peer: int, reason: str) -> None:
         """A connection is over."""
-        self._host.put(Closed(peer, reason))
+        self._host.put(Closed(peer, reason), source=peer)
 
     def refused(self, address: SocketAddress, reason: str) -> None:
         """What was dialled did not become a connection."""
@@ -322,11 +323,11 @@ class LiveNode:
 
     def paused(self, peer: int) -> None:
         """Much waits for a peer."""
-        self._host.put(Paused(peer))
+        self._host.put_first(Paused(peer))
 
     def resumed(self, peer: int) -> None:
         """It is less now."""
-        self._host.put(Resumed(peer))
+        self._host.put_first(Resumed(peer))
 
     # ------------------------------------------------------------------ looking
 

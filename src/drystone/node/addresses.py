@@ -49,9 +49,9 @@ class Addresses:
         """The handshake is over."""
         peer, now_s = conn.peer, turn.now.unix_s
         if not peer.kind.is_inbound:
-            told = PeerAddress(now_s, int(peer.services), peer.address)
+            told = PeerAddress(now_s, peer.version.services, peer.address)
             self.known.add([told], peer.address, now_s=now_s)
-            self.known.set_services(peer.address, int(peer.services))
+            self.known.set_services(peer.address, peer.version.services)
             self.known.good(peer.address, now_s=now_s)
         if peer.kind.relays_addresses:
             self._listening[conn.id] = None

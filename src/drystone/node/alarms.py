@@ -53,16 +53,15 @@ class Alarms(Generic[Key]):
             self._is_earliest_known = True
         return self._earliest
 
-    def take_due(self, now_ns: int) -> list[Key]:
-        """Those whose time has come; they are no longer set."""
-        due: list[Key] = []
+    def take_due(self, now_ns: int) -> Key | None:
+        """The first whose time has come, if there is one; it is no longer set."""
         self._is_earliest_known = False
         while self._heap and self._heap[0][0] <= now_ns:
             alarm = heappop(self._heap)
             if self._counts(alarm):
-                due.append(alarm[2])
                 del self._at[alarm[2]]
-        return due
+                return alarm[2]
+        return None
 
     def _counts(self, alarm: tuple[int, int, Key]) -> bool:
         at_ns, sequence, key = alarm

@@ -509,7 +509,7 @@ class Blocks:
                 return
         self.download.has(conn.id, node)
         self._news[conn.id] = None
-        if node.has_data:
+        if node.has_data or self.partial.has_begun(conn.id, node.hash):
             return
         was_asked = conn.id in self.download.asked(node.hash)
         is_best = node.chainwork > chain.tip.chainwork

@@ -13,6 +13,7 @@ from drystone.primitives.hashes import BlockHash
 MAX_HELD_BYTES: Final = (
     5_000_000  # of what a peer sends while it is being served. Core: -maxreceivebuffer
 )
+CHUNK_BYTES: Final = 128  # what each piece takes in memory besides its bytes, and counts for
 NEVER_NS: Final = 1 << 63
 
 
@@ -70,5 +71,5 @@ class Connection:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there is something that it said, or asked for, before what it says next."""
+        """Whether it has said or asked for something that the node has not come to yet."""
         return bool(self.unserved or self.results or self.unparsed)

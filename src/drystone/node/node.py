@@ -18,7 +18,7 @@ from drystone.mempool.pool import Mempool
 from drystone.node.addresses import Addresses
 from drystone.node.alarms import Alarms
 from drystone.node.blocks import Blocks
-from drystone.node.connection import MAX_HELD_BYTES, NEVER_NS, Connection
+from drystone.node.connection import CHUNK_BYTES, MAX_HELD_BYTES, NEVER_NS, Connection
 from drystone.node.dialling import Dialling
 from drystone.node.events import (
     Action,
@@ -246,9 +246,9 @@ class Node:
         conn = self.peers.get(event.peer)
         if conn is None:
             return
-        if conn.is_waiting:
+        if conn.is_waiting or conn.is_paused:
             conn.unparsed.append(event.data)
-            conn.held_bytes += len(event.data)
+            conn.held_bytes += len(event.data) + CHUNK_BYTES
         else:
             self._hear(conn, event.data, turn)
         self._work(conn, turn)
@@ -256,22 +256,22 @@ class Node:
             turn.disconnect(conn, "it sends too much while it is being served")
 
     def _work(self, conn: Connection, turn: Turn) -> None:
-        """Take what a peer has said, in order, until something has to wait."""
-        while not conn.is_gone:
+        """Take what a peer has said, in order, until something has to wait.
+
+        Who doesn't read our answers is not listened to, so that nothing it says can make more.
+        """
+        while conn.is_waiting and not conn.is_gone and not conn.is_paused:
+            if turn.is_long:
+                self._alarms.set((_SERVE, conn.id), turn.now.mono_ns)
+                break
             if conn.unserved:
                 self._serving.serve(conn, turn)
-                if conn.unserved:
-                    if not conn.is_paused:
-                        self._alarms.set((_SERVE, conn.id), turn.now.mono_ns)
-                    return
             elif conn.results:
                 self._take(conn, turn)
-            elif conn.unparsed:
-                data = conn.unparsed.popleft()
-                conn.held_bytes -= len(data)
-                self._hear(conn, data, turn)
             else:
-                break
+                data = conn.unparsed.popleft()
+                conn.held_bytes -= len(data) + CHUNK_BYTES
+                self._hear(conn, data, turn)
         if conn.peer.liveness.wake_at_ns < conn.watched_ns:
             self._watch(conn)
 
@@ -414,7 +414,8 @@ class Node:
 
     def _woken(self, _event: Wake, turn: Turn) -> None:
         self._wake_at = None
-        for purpose, id_ in self._alarms.take_due(turn.now.mono_ns):
+        while not turn.is_long and (due := self._alarms.take_due(turn.now.mono_ns)) is not None:
+            purpose, id_ = due
             conn = self.peers.get(id_)
             if purpose == _LIVE and conn is not None:
                 conn.watched_ns = NEVER_NS
@@ -439,6 +440,8 @@ class Node:
         else:
             self._alarms.set(_ALARM, max(now_ns, at_ns))
         wake_at = self._alarms.earliest()
+        if wake_at is not None and wake_at < now_ns:  # a long turn has left it for the next
+            wake_at = now_ns
         if wake_at != self._wake_at:
             self._wake_at = wake_at
             turn.actions.append(WakeAt(wake_at))

@@ -51,6 +51,7 @@ REJECTS: Final = 120_000
 CONFIRMED: Final = 48_000
 MAX_ORPHAN_PARENTS: Final = 24  # unknown ones, beyond which an orphan is not worth asking
 FEWEST_FORESEEN: Final = 8  # transactions that come together, for which it is worth while
+ORPHANS_AT_ONCE: Final = 100  # reconsidered in a turn: many may wait for one parent
 REBROADCAST_NS: Final = 600 * SECOND_NS  # what is ours and nobody has asked for yet
 
 
@@ -102,6 +103,7 @@ class Transactions:
         self._due_ns: int | None = None  # when something is to be done next...
         self._is_due_known = True  # ...or it is to be found out
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
+        self._has_orphans_to_do = False  # their parents have come
         self.has_changed = False  # the mempool, since the miner last looked
 
     # ------------------------------------------------------------------ peers
@@ -316,15 +318,19 @@ class Transactions:
             return
 
     def _reconsider_orphans(self, turn: Turn) -> None:
-        """Those whose parents have come. Each that is let in may bring others."""
-        again = True
-        while again:
-            again = False
+        """Those whose parents have come, one of each peer's after the other.
+
+        Each that is let in may bring others; what is too much now has its turn later.
+        """
+        done, has_more = 0, True
+        while has_more and done < ORPHANS_AT_ONCE:
+            has_more = False
             for id_, conn in self._peers.items():
                 tx = self.orphans.take_work(id_)
                 if tx is None:
                     continue
-                again = True
+                has_more = True
+                done += 1
                 outcome = self.mempool.accept(tx, ChainView.at_tip(self._chain), turn.now.unix_s)
                 if isinstance(outcome, Accepted):
                     conn.last_tx_s = turn.now.unix_s
@@ -332,6 +338,8 @@ class Transactions:
                 elif not isinstance(outcome.error, MissingInputs):
                     self._tell_removed(outcome.removed, turn)
                     self._refused(tx, outcome.error, turn)
+        self._has_orphans_to_do = has_more
+        self._is_due_known = False
 
     def _is_known(self, name: GenTxid, *, with_reconsiderable: bool = True) -> bool:
         """Whether there is no need to ask for a transaction. Core: AlreadyHaveTx."""
@@ -400,6 +408,8 @@ class Transactions:
 
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
+        if self._has_orphans_to_do:
+            self._reconsider_orphans(turn)
         now_ns, due_ns = turn.now.mono_ns, self._due_ns
         if not self._is_due_known:
             due_ns = self._due_at()
@@ -419,6 +429,7 @@ class Transactions:
             self._relay.due_at(),
             self._rebroadcast_ns,
             self._fee_filters_ns,
+            0 if self._has_orphans_to_do or self.has_changed else None,  # now
         )
         return self._due_ns
 

@@ -106,6 +106,10 @@ class PartialBlock:
             self._ambiguous.add(place)
             self._wanted += 1
 
+    def forget_ids(self) -> None:
+        """Nothing more is to be put in by its short id: a hundred bytes for each, given back."""
+        self._places = {}
+
     @property
     def missing(self) -> tuple[int, ...]:
         """Places in the block that are still empty."""

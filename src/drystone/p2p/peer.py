@@ -66,6 +66,7 @@ from drystone.primitives.hashes import display
 
 ADDR_FETCH_TIMEOUT_NS: Final = 300 * SECOND_NS  # Core: 10 * AVG_ADDRESS_BROADCAST_INTERVAL
 
+_NAMED_SERVICES: Final = sum(Services)
 OTHER: Final = "*other*"  # what is counted together: messages unknown or spoilt
 
 
@@ -263,8 +264,11 @@ class Peer:
 
     @property
     def services(self) -> Services:
-        """What the other side offers."""
-        return Services(self.version.services)
+        """What the other side offers, as far as we know the services by name.
+
+        Python keeps each value of a flag for ever: strangers must not choose of 2^64.
+        """
+        return Services(self.version.services & _NAMED_SERVICES)
 
     @property
     def can_serve_blocks(self) -> bool:

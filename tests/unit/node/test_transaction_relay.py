@@ -217,6 +217,21 @@ def test_orphans_of_orphans_come_in_one_after_the_other() -> None:
     assert len(bench.mempool) == 3
 
 
+def test_a_crowd_of_orphans_is_let_in_over_several_turns() -> None:
+    bench = a_bench()
+    parent = paid(0, outputs=500)
+    peer = a_peer(bench)
+    orphans = [onward(parent, vout=vout) for vout in range(500)]
+    peer.send(*map(TxMessage, orphans))
+    assert len(bench.node.transactions.orphans) == 500
+    peer.send(TxMessage(parent))
+    settled = len(bench.news(TxAccepted)) + len(bench.news(TxRefused))
+    assert 100 <= settled <= 300
+    bench.pass_(0)
+    assert not len(bench.node.transactions.orphans)
+    assert len(bench.news(TxAccepted)) + len(bench.news(TxRefused)) == 501
+
+
 def test_the_child_of_a_refused_parent_is_no_orphan() -> None:
     bench = a_bench()
     bad = payment(OutPoint(GROWN[0].coinbase.txid, 0), 50 * 10**8, outputs=2)
