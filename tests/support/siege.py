@@ -259,6 +259,7 @@ class Attacker:
         self._heard: list[Message] = []
         if shakes_hands:
             self.shake_hands()
+        siege.left.pop(self.port, None)  # of somebody who had this port before
 
     def shake_hands(self) -> None:
         """The whole of it."""
