@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from drystone.core.host import Core
-from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock
+from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock, Time
 from drystone.drivers.clock import system_clock
 
 Event = TypeVar("Event")
@@ -102,7 +102,7 @@ class LiveHost(Generic[Event, Action]):
 
     async def run(self) -> None:
         """Begin, and serve the core until cancelled."""
-        self._handle(self._wake)
+        self._handle(self._wake, self._clock())
         turn_ends_ns = time.monotonic_ns() + TURN_NS
         try:
             while True:
@@ -125,16 +125,19 @@ class LiveHost(Generic[Event, Action]):
         not twice in a row: nor must a core that always wants to be woken delay the queue.
         """
         if self._urgent:
-            self._handle(self._urgent.popleft())
+            self._handle(self._urgent.popleft(), self._clock())
             return True
+        if self._wake_at_ns is None and not self._events:
+            return False
+        now = self._clock()
         if (
             self._wake_at_ns is not None
             and not (self._has_woken and self._events)
-            and self._clock().mono_ns >= self._wake_at_ns
+            and now.mono_ns >= self._wake_at_ns
         ):
             self._wake_at_ns = None
             self._has_woken = True
-            self._handle(self._wake)
+            self._handle(self._wake, now)
             return True
         self._has_woken = False
         if not self._events:
@@ -144,13 +147,13 @@ class LiveHost(Generic[Event, Action]):
         event, done = waiting.popleft()
         if waiting:
             self._events[source] = waiting
-        self._handle(event)
+        self._handle(event, now)
         if done is not None:
             done()
         return True
 
-    def _handle(self, event: Event) -> None:
-        for action in self._core.handle(event, self._clock()):
+    def _handle(self, event: Event, now: Time) -> None:
+        for action in self._core.handle(event, now):
             self._perform(action)
 
     async def _rest(self) -> None:

@@ -37,6 +37,7 @@ from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
+from drystone.network.collector import calm_collector
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.payments import DoubleSpend, Payments
@@ -106,7 +107,8 @@ class AsyncNetwork:
             )
         self.params = params if plan is None else plan.params
         self.nodes: dict[str, LiveNode] = {}
-        self.sharing = Sharing(self.params)  # of all nodes: a block is checked once
+        self._signatures = SignatureQueue()
+        self.sharing = Sharing(self.params, self._signatures)  # a block is checked once for all
         self.clock = SettableClock(system_clock)
         self.payments = Payments(self.params, self.nodes, self.clock)
         self.watch = watch
@@ -117,7 +119,7 @@ class AsyncNetwork:
         self._trouble = trouble
         self._tcp = TcpNetwork(plan.link if plan else link, seed=self._seed, trouble=trouble)
         self._mining = MiningThread()
-        self._signatures = SignatureQueue()  # its threads begin once there is something to check
+        self._collector = calm_collector()
         self._tasks = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
@@ -127,6 +129,7 @@ class AsyncNetwork:
     async def __aenter__(self) -> Self:
         await self._tcp.__aenter__()
         await self._tasks.__aenter__()
+        self._collector.__enter__()
         try:
             if self._plan is not None:
                 await self._begin(self._plan)
@@ -158,6 +161,7 @@ class AsyncNetwork:
             finally:
                 self._signatures.close()
                 self._mining.close()
+                self._collector.__exit__(None, None, None)
 
     async def _begin(self, plan: Plan) -> None:
         """Start all nodes, and wait until they have shaken hands."""
@@ -205,8 +209,8 @@ class AsyncNetwork:
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
-            clock=self.clock,
             mining=self._mining,
+            clock=self.clock,
         )
         node.set_hashrate(hashes_per_s)
         node.pause_mining(is_paused=self._is_paused)
@@ -477,7 +481,16 @@ class AsyncNetwork:
 
         Raises TimeoutError.
         """
-        await self.wait_until(lambda: not self.missing_connections(), limit_s=limit_s)
+        missing: list[tuple[str, str]] = []
+
+        def are_all_there() -> bool:
+            nonlocal missing
+            while missing and self._is_done(*missing[-1]):
+                missing.pop()
+            missing = missing or self.missing_connections()
+            return not missing
+
+        await self.wait_until(are_all_there, limit_s=limit_s)
 
     # ------------------------------------------------------------------ looking
 
@@ -524,9 +537,15 @@ class AsyncNetwork:
         return [
             (one, other)
             for one, other in wanted
-            if not self[one].is_connected_to(self._address_of(other))
+            if not self._has_dialled(one, other)
             or (other in self.nodes and self[other].inbound < diallers[other])
         ]
+
+    def _is_done(self, one: str, other: str) -> bool:
+        return self._has_dialled(one, other) or not self._can_connect(one, other)
+
+    def _has_dialled(self, one: str, other: str) -> bool:
+        return self[one].is_connected_to(self._address_of(other))
 
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""

@@ -1,4 +1,4 @@
-"""One full node for real: the core on a clock, over TCP."""
+"""One full node for real: the core on a clock, over TCP, with a miner beside it."""
 
 import asyncio
 from collections.abc import Callable
@@ -67,6 +67,7 @@ class LiveNode:
     listen: where it takes connections; with port 0 the system chooses, and a node that comes back
     takes the same again. streams: of chance, by the number of the start and by purpose. told: hears
     what the node announces. failed: hears of a store that can't go on; the node has stopped then.
+    mining: where its blocks are searched, beside those of other nodes.
     """
 
     def __init__(
@@ -82,8 +83,8 @@ class LiveNode:
         script_pubkey: bytes,
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
-        clock: Clock,
         mining: MiningThread,
+        clock: Clock,
     ) -> None:
         self.name = name
         self.address = listen

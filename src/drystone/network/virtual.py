@@ -41,8 +41,8 @@ from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
+from drystone.network.collector import calm_collector
 from drystone.network.failing_store import Died
-from drystone.network.opening import calm_collector
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
@@ -633,6 +633,7 @@ class VirtualNetwork:
             self.run_for(ahead_s)
         else:
             self._unix_start += ahead_s
+            self._now = Time(self._now.mono_ns, unix_s)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""

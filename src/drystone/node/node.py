@@ -250,7 +250,7 @@ class Node:
             conn.unparsed.append(event.data)
             conn.held_bytes += len(event.data) + CHUNK_BYTES
         else:
-            conn.results += conn.peer.receive(event.data, turn.now)
+            self._hear(conn, event.data, turn)
         self._work(conn, turn)
         if conn.held_bytes > MAX_HELD_BYTES:
             turn.disconnect(conn, "it sends too much while it is being served")
@@ -271,9 +271,18 @@ class Node:
             else:
                 data = conn.unparsed.popleft()
                 conn.held_bytes -= len(data) + CHUNK_BYTES
-                conn.results += conn.peer.receive(data, turn.now)
+                self._hear(conn, data, turn)
         if conn.peer.liveness.wake_at_ns < conn.watched_ns:
             self._watch(conn)
+
+    def _hear(self, conn: Connection, data: bytes, turn: Turn) -> None:
+        """What a peer says; if it is much, some of it can be begun before its turn comes."""
+        results = conn.peer.receive(data, turn.now)
+        conn.results += results
+        if len(results) > 1:
+            delivered = [result.message for result in results if type(result) is Deliver]
+            transactions = [message.tx for message in delivered if type(message) is TxMessage]
+            self.transactions.foresee(conn, transactions, turn)
 
     def _take(self, conn: Connection, turn: Turn) -> None:
         result = conn.results.popleft()

@@ -4,6 +4,7 @@ from typing import Final, Self
 
 from drystone.chain.bases import CoinBases
 from drystone.chain.findings import Findings
+from drystone.chain.signatures import Signatures
 from drystone.consensus.params import Params
 from drystone.core.memo import Memo
 from drystone.mempool.script_cache import ScriptCache
@@ -26,13 +27,13 @@ class Sharing:
 
     Whatever is in them is immutable, and is found by all that it depends on, to the byte. So nobody
     can tell a node that shares from one that does not, but by the time it takes. Each table has a
-    most, beyond which it forgets.
+    most, beyond which it forgets. signatures: who can check those of transactions on other cores.
     """
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, signatures: Signatures | None = None) -> None:
         self.findings = Findings(params)
         self.coins: CoinBases | None = CoinBases()
-        self.scripts: ScriptCache | None = ScriptCache()
+        self.scripts: ScriptCache | None = ScriptCache(signatures=signatures)
         self.wire = Wire(params)
 
     @classmethod

@@ -13,6 +13,8 @@ from typing import Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.consensus.errors import MissingInputs, Rejected
+from drystone.consensus.script.flags import STANDARD
+from drystone.consensus.script.verify import Spend
 from drystone.core.chance import Stream
 from drystone.core.samplers import exponential_ns
 from drystone.core.time import SECOND_NS, earliest
@@ -48,6 +50,7 @@ from drystone.primitives.transaction import OutPoint, Transaction
 REJECTS: Final = 120_000
 CONFIRMED: Final = 48_000
 MAX_ORPHAN_PARENTS: Final = 24  # unknown ones, beyond which an orphan is not worth asking
+FEWEST_FORESEEN: Final = 8  # transactions that come together, for which it is worth while
 ORPHANS_AT_ONCE: Final = 100  # reconsidered in a turn: many may wait for one parent
 REBROADCAST_NS: Final = 600 * SECOND_NS  # what is ours and nobody has asked for yet
 
@@ -160,6 +163,29 @@ class Transactions:
         tx = self.orphans.get(wtxid)
         if tx is not None and self.orphans.add_announcer(wtxid, conn.id):
             self._ask_for_parents(conn, self._unknown_parents(tx), turn)
+
+    def foresee(self, conn: Connection, transactions: Sequence[Transaction], turn: Turn) -> None:
+        """These are about to be taken: have their signatures checked on other cores meanwhile."""
+        scripts = self.mempool.scripts
+        if not scripts.foresees or conn.id not in self._relays:
+            return
+        if len(transactions) < FEWEST_FORESEEN or self._initial_download.is_on(turn.now):
+            return
+        view = ChainView.at_tip(self._chain)
+        spends = (self._spend(tx, view) for tx in transactions)
+        scripts.foresee((spend for spend in spends if spend is not None), STANDARD)
+
+    def _spend(self, tx: Transaction, view: ChainView) -> Spend | None:
+        """What a transaction spends, if it is all there and the transaction is new."""
+        if self._is_known(GenTxid(tx.wtxid, is_wtxid=True)):
+            return None
+        outputs = []
+        for txin in tx.vin:
+            coin = self.mempool.coin(txin.prevout, view)
+            if coin is None:
+                return None
+            outputs.append(coin.output)
+        return Spend(tx, outputs)
 
     def take(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         """A transaction has come."""
