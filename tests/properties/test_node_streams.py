@@ -55,8 +55,8 @@ def a_bench() -> tuple[Bench, Talker]:
     return bench, bench.peer()
 
 
-def said_after(frames: list[bytes], cuts: list[int]) -> tuple[list[bytes], str, bytes]:
-    """What a node says to a peer that sends this, why it ends it, and its tip."""
+def said_after(frames: list[bytes], cuts: list[int]) -> tuple[list[bytes], bool, bytes]:
+    """What a node says to a peer that sends this, whether it ends it, and its tip."""
     bench, peer = a_bench()
     begun = len(bench.actions)
     stream = b"".join(frames)
@@ -67,7 +67,8 @@ def said_after(frames: list[bytes], cuts: list[int]) -> tuple[list[bytes], str, 
         at = cut
     bench.pass_(0)
     said = [action.data for action in bench.actions[begun:] if isinstance(action, Send)]
-    return said, peer.left(), bench.chain.tip.hash
+    # Of two reasons to end it that come in one piece, the stream's comes first.
+    return said, bool(peer.left()), bench.chain.tip.hash
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])

@@ -483,10 +483,8 @@ def unsolicited_blocks(siege: Siege, dice: Random) -> None:
         tip = attacker.tip()
         for block in history()[:20]:
             attacker.send(BlockMessage(block))
-        side = history()[-3]
-        for _ in range(2):
-            side = branches().add(on(side))
-            attacker.send(BlockMessage(side))
+        attacker.send(BlockMessage(on(history()[-3])))
+        attacker.send(BlockMessage(on(branches().blocks[tip.header.prev_hash])))
         attacker.sync()
         assert attacker.tip() == tip
         better = branches().add(on(tip))

@@ -34,7 +34,10 @@ def campaign(minutes: float, seed: int) -> Counter[str]:
                     attack(siege, dice)
                     siege.check()
                 except AssertionError as error:
-                    raise AssertionError(f"{attack.__name__}, attack {number}: {error}") from error
+                    left = list(siege.left.values())[-3:]
+                    raise AssertionError(
+                        f"{attack.__name__}, attack {number}: {error}; the last left: {left}"
+                    ) from error
                 survived[attack.__name__] += 1
             siege.check_nothing_is_left()
             print(

@@ -182,7 +182,7 @@ class Siege:
 
     # ------------------------------------------------------------------ what must hold
 
-    def check(self, *, growth_bytes: int = 100 * MiB) -> None:
+    def check(self, *, growth_bytes: int = 200 * MiB) -> None:
         """It is up, in bounded memory, goes on mining, serves an honest peer, and logs nothing."""
         before = self.next_report()["height"]
         self.until(
@@ -259,6 +259,7 @@ class Attacker:
         self._heard: list[Message] = []
         if shakes_hands:
             self.shake_hands()
+        siege.left.pop(self.port, None)  # of somebody who had this port before
 
     def shake_hands(self) -> None:
         """The whole of it."""

@@ -97,6 +97,7 @@ def _is_block(result: Result) -> bool:
 # Alarms, besides those of one peer's, which are (purpose, peer).
 _ALARM: Final = ("node", 0)
 _SERVE: Final = "serve"
+SETTLED_BYTES: Final = 10_000  # what it counts for to look at all that follows, for one pong
 _LIVE: Final = "live"
 
 
@@ -287,14 +288,19 @@ class Node:
     def _take(self, conn: Connection, turn: Turn) -> None:
         result = conn.results.popleft()
         if type(result) is Deliver:
+            turn.is_settled = False
             handler = self._MESSAGES.get(type(result.message))
             if handler is not None:
                 handler(self, conn, result.message, turn)
         elif type(result) is Ready:
+            turn.is_settled = False
             self._ready(conn, turn)
         elif type(result) is Answer:
             # A pong says that all before it is done, and that what this has caused is sent.
-            self._settle(turn)
+            if not turn.is_settled:
+                self._settle(turn)
+                turn.is_settled = True
+                turn.spent_bytes += SETTLED_BYTES
             if not conn.is_gone:
                 turn.perform(conn, [result])
         else:

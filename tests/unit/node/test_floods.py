@@ -18,6 +18,7 @@ from drystone.p2p.messages import (
     GetData,
     GetHeaders,
     Headers,
+    Inv,
     Inventory,
     Message,
     Ping,
@@ -63,6 +64,18 @@ def test_a_few_bytes_do_not_ask_for_all_memory_at_once() -> None:
     assert len(peer.take(Headers)) == 50  # nothing is lost
     assert peer.heard[-1] == Pong(5)  # and all comes in order
     assert not peer.left()
+
+
+def test_pings_between_other_messages_do_not_make_a_turn_endless() -> None:
+    bench = Bench()
+    peer = bench.peer()
+    peer.forget()
+    unknown = Inv((Inventory(MSG_WITNESS_BLOCK, bytes(32)),))
+    pairs = [message for n in range(1_000) for message in (unknown, Ping(n))]
+    bench.handle(Received(peer.number, framed(*pairs)))
+    assert 100 <= len(peer.heard) <= 400
+    turns_until_quiet(bench)
+    assert [pong.nonce for pong in peer.take(Pong)] == list(range(1_000))
 
 
 def test_peers_that_ask_for_much_are_served_by_turns() -> None:
