@@ -236,6 +236,8 @@ def _chain_of(paths: list[Path], chain_name: str | None) -> Params:
         params = known.get(begins_with)
         if chosen is None and not path.is_file():
             raise UserError(f"{path} is a pipe: name the chain with --chain")
+        if chosen is None and not begins_with:
+            raise UserError(f"{path} is empty: name another file, or its chain with --chain")
         if chosen is None and params is None:
             raise UserError(
                 f"{path} begins with no known chain's magic: name its chain with --chain, and copy"

@@ -30,7 +30,7 @@ datadir_option = click.option(
 )
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One line of JSON, for scripts.")
 
 
 def _fsync(_context: click.Context, _param: click.Parameter, when: str) -> Fsync:

@@ -503,6 +503,13 @@ def test_a_file_of_another_chain_is_told_before_anything_is_begun(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_file_that_is_empty_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "empty.dat").touch()
+    line = complaint("import", "empty.dat", "--datadir", "new", cwd=tmp_path)
+    assert line == ("drystone: empty.dat is empty: name another file, or its chain with --chain")
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_file_that_begins_like_no_chain_wants_it_to_be_named(tmp_path: Path) -> None:
     (tmp_path / "junk.dat").write_bytes(b"junk of any kind")
     line = complaint("import", "junk.dat", "--datadir", "new", cwd=tmp_path)
