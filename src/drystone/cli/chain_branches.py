@@ -9,6 +9,7 @@ import click
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.chain.tips import chain_tips
+from drystone.chain.tree import BlockNode
 from drystone.cli.chain_look import node_of
 from drystone.cli.chain_options import datadir_option, json_option, kept_chain_option
 from drystone.cli.main import HELP
@@ -106,7 +107,18 @@ def _by_hand(
         except ValueError as error:
             raise UserError(str(error)) from None
         if change is None:
-            say("the chain stays as it was")
+            say("the chain stays as it was" + _why(node, opened))
         else:
             say(f"blocks left: {len(change.disconnected):,}, taken: {len(change.connected):,}")
         say(tip_line(opened))
+
+
+def _why(node: BlockNode, chain: ChainState) -> str:
+    """Why a block that was asked for is not in the chain, if it isn't."""
+    if chain.is_active(node):
+        return ""
+    if node.is_failed:
+        return ": the block, or one below it, is invalid; see `drystone chain reconsider --help`"
+    if node.chainwork < chain.tip.chainwork:
+        return ": the tip has more work than the block"
+    return ""

@@ -215,7 +215,8 @@ def _print_block(opened: ChainState, node: BlockNode) -> None:
 
 def _status(opened: ChainState, node: BlockNode) -> str:
     if opened.is_active(node):
-        return f"{opened.height - node.height + 1:,} confirmations"
+        confirmations = opened.height - node.height + 1
+        return f"{confirmations:,} confirmation{'s' if confirmations != 1 else ''}"
     if node.failure is not None:
         return f"not in the chain: {node.failure}"
     return "not in the chain: builds on an invalid block" if node.is_failed else "not in the chain"
