@@ -141,15 +141,22 @@ class AsyncNetwork:
             task.cancel()
         is_cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:
-            # It is to learn of a cancellation, which it may have asked for itself because a node
-            # failed. Any other error comes out as it is.
-            await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
-        finally:
             try:
-                await self._tcp.__aexit__(kind, error, trace)
+                # It is to learn of a cancellation, which it may have asked for itself because a
+                # node failed. Any other error comes out as it is.
+                known = (kind, error, trace) if is_cancelled else (None, None, None)
+                await self._tasks.__aexit__(*known)
             finally:
-                self._signatures.close()
-                self._mining.close()
+                for node in self.nodes.values():
+                    node.end()
+        except BaseException as ended:
+            await self._tcp.__aexit__(type(ended), ended, ended.__traceback__)
+            raise
+        else:
+            await self._tcp.__aexit__(None, None, None)
+        finally:
+            self._signatures.close()
+            self._mining.close()
 
     async def _begin(self, plan: Plan) -> None:
         """Start all nodes, and wait until they have shaken hands."""
@@ -201,8 +208,12 @@ class AsyncNetwork:
         )
         node.set_hashrate(hashes_per_s)
         node.pause_mining(is_paused=self._is_paused)
-        self._start(node)
         self.nodes[name] = node
+        try:
+            self._start(node)
+        except BaseException:
+            del self.nodes[name]
+            raise
         return node
 
     def connect(self, one: str, other: str) -> None:
@@ -544,6 +555,7 @@ class AsyncNetwork:
         task = self._running.pop(name)
         task.cancel()
         await asyncio.wait((task,))
+        self[name].end()
         self._changed.set()
 
     def _dial(self, one: str, other: str) -> None:
