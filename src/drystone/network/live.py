@@ -12,6 +12,7 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -39,6 +40,7 @@ from drystone.network.chains import params_of
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live_node import LiveNode, net_address
 from drystone.network.payments import DoubleSpend, Payments
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
@@ -499,6 +501,10 @@ class AsyncNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -517,11 +523,13 @@ class AsyncNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
         return [
             (one, other)
-            for one, other in self._connections
-            if self._can_connect(one, other)
-            and not self[one].is_connected_to(self._address_of(other))
+            for one, other in wanted
+            if not self[one].is_connected_to(self._address_of(other))
+            or (other in self.nodes and self[other].inbound < diallers[other])
         ]
 
     def is_cut(self, one: str, other: str) -> bool:

@@ -342,6 +342,11 @@ class LiveNode:
         """Its chain's last block."""
         return self.node.chain.tip
 
+    @property
+    def inbound(self) -> int:
+        """How many have dialled it and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
+
     def is_connected_to(self, address: SocketAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
         there = net_address(address)

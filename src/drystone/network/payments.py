@@ -364,6 +364,9 @@ class Payments:
         if ledger is None:
             return
         core, accounts = ledger
+        if core is not self._nodes[name].node:
+            del self._ledgers[name]  # it has restarted
+            return
         match news:
             case NewTip(change):
                 accounts.follow(core.chain, change, core.mempool)

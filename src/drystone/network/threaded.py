@@ -29,6 +29,7 @@ from drystone.network.branches import TreeBlock
 from drystone.network.live import DEFAULT_LIMIT_S, LOOPBACK, NO_LINK, AsyncNetwork, Watch
 from drystone.network.live_node import LiveNode
 from drystone.network.payments import DoubleSpend
+from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan
 from drystone.node.events import Reply
 from drystone.node.settings import Settings
@@ -304,6 +305,10 @@ class LiveNetwork:
     def winner(self, race: DoubleSpend, *, at: str | None = None) -> Payment | None:
         """Which of two payments is in a node's chain, if one is."""
         return self._call(self._network.winner, race, at=at)
+
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return self._call(self._network.payment_events)
 
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""

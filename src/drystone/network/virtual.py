@@ -13,6 +13,7 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final
@@ -255,6 +256,11 @@ class VirtualNode:
     def tip(self) -> BlockNode:
         """Its chain's last block."""
         return self.node.chain.tip
+
+    @property
+    def inbound(self) -> int:
+        """How many have dialled it and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
 
     def is_connected_to(self, address: NetAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
@@ -689,6 +695,10 @@ class VirtualNetwork:
         """Which of two payments is in a node's chain, if one is."""
         return self.payments.winner(race, at)
 
+    def payment_events(self) -> tuple[PaymentEvent, ...]:
+        """What has been paid, and how double spends went: the latest."""
+        return tuple(self.payments.events)
+
     def account_lines(self, names: Iterable[str] = FUNDED, *, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
@@ -707,13 +717,17 @@ class VirtualNetwork:
 
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
-        return [
+        wanted = [
             (one, other)
             for one, other in self._connections
-            if self[one].is_up
-            and self[other].is_up
-            and not self.is_cut(one, other)
-            and not self[one].is_connected_to(self[other].address)
+            if self[one].is_up and self[other].is_up and not self.is_cut(one, other)
+        ]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self[one].is_connected_to(self[other].address)
+            or self[other].inbound < diallers[other]
         ]
 
     def is_cut(self, one: str, other: str) -> bool:

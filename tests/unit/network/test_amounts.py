@@ -34,7 +34,7 @@ def test_text_is_bitcoins_and_a_whole_number_is_satoshis(amount: Amount, value: 
     "amount", [1.5, True, None, "", "-1", "1,5", "0.123456789", "1 sats", "1e3", "٣", "NaN", b"1"]
 )
 def test_anything_else_is_no_amount(amount: Amount) -> None:
-    with pytest.raises(UserError, match='is no amount: wanted bitcoins as text, such as "1.5"'):
+    with pytest.raises(UserError, match=r'is no amount: wanted bitcoins as text, such as "1.5"'):
         satoshis(amount)
 
 
