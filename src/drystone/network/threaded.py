@@ -26,6 +26,7 @@ from drystone.drivers.sockets import SocketAddress
 from drystone.mining.accounts import FUNDED
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock
+from drystone.network.listening import Heard
 from drystone.network.live import DEFAULT_LIMIT_S, LOOPBACK, NO_LINK, AsyncNetwork, Watch
 from drystone.network.live_node import LiveNode
 from drystone.network.payments import DoubleSpend
@@ -229,7 +230,7 @@ class LiveNetwork:
         """Set all nodes' clocks; time goes on from there."""
         self._call(self._network.set_time, unix_s)
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: float) -> None:
         """Put all nodes' clocks forward."""
         self._call(self._network.advance, seconds)
 
@@ -257,6 +258,26 @@ class LiveNetwork:
         """Wait until nodes' chains are as high, of all by default. Raises TimeoutError."""
         self._wait(self._network.wait_for_height(height, names, limit_s=limit_s))
 
+    def wait_for_block(
+        self,
+        block: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until nodes have a block in their chains. Raises TimeoutError."""
+        self._wait(self._network.wait_for_block(block, names, limit_s=limit_s))
+
+    def wait_for_reorg(
+        self,
+        lost: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until no node has a block in its chain any more. Raises TimeoutError."""
+        self._wait(self._network.wait_for_reorg(lost, names, limit_s=limit_s))
+
     def wait_for_transaction(
         self,
         tx: Transaction,
@@ -273,6 +294,21 @@ class LiveNetwork:
         Raises TimeoutError.
         """
         self._wait(self._network.wait_until_connected(limit_s=limit_s))
+
+    def news(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> Iterator[Heard]:
+        """What nodes announce from now on, all by default: one after another.
+
+        Raises TimeoutError if nothing comes for so long.
+        """
+        news = self._call(self._network.news, names, limit_s=limit_s)
+
+        def heard() -> Iterator[Heard]:
+            while True:
+                yield self._wait(news.__anext__())
+
+        return heard()
 
     # ------------------------------------------------------------------ looking
 
