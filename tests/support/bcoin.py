@@ -78,7 +78,11 @@ class Bcoin:
 
     async def __aenter__(self) -> Self:
         self._reader = asyncio.create_task(self._read())
-        await self.until(lambda: self.address.port, why="it is ready")
+        try:
+            await self.until(lambda: self.address.port, why="it is ready")
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(

@@ -41,6 +41,7 @@ class Faults:
     crashes: int = 2
     flushes: int = 2  # of coins, which a crash may tear
     new_links: int = 2  # links that change while bytes are on their way
+    ends: int = 1  # of connections, which are made again later
     payments: int = 6
     latency_ms: int = 200  # at most; and once more half of that as jitter
     loss_percent: int = 20  # at most
@@ -50,13 +51,16 @@ class Faults:
 
 KINDS: Final = {
     "usual": Faults(),
-    "long": Faults(faulty_s=600, cuts=12, crashes=12, flushes=12, new_links=20, payments=15),
+    "long": Faults(
+        faulty_s=600, cuts=12, crashes=12, flushes=12, new_links=20, ends=12, payments=15
+    ),
     "rough": Faults(
         faulty_s=300,
         cuts=20,
         crashes=30,
         flushes=20,
         new_links=60,
+        ends=40,
         payments=15,
         latency_ms=2_000,
         loss_percent=40,
@@ -115,6 +119,7 @@ class FaultyNodes:
             second = self._chance.below(len(self.names))
             if second not in (first, number):
                 self.network.connect(name, self.names[second])
+        self._connections = self.network.connections()
 
     def _set_links(self) -> None:
         for one in self.names:
@@ -150,6 +155,11 @@ class FaultyNodes:
             if one != other:
                 link = self._drawn_link()
                 self._at(self._some_time(), partial(network.set_link, one, other, link))
+        for _ in range(faults.ends):
+            one, other = self._connections[chance.below(len(self._connections))]
+            begin = self._some_time()
+            self._at(begin, partial(network.disconnect, one, other))
+            self._at(begin + chance.below(10_000), partial(network.connect, one, other))
         for number in range(faults.payments):
             self._plan_a_payment(number)
         for second in range(faults.faulty_s):

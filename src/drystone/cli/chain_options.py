@@ -9,7 +9,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
-from drystone.consensus.chains import CHAINS, LOCAL
+from drystone.consensus.chains import CHAINS, LOCAL, REGTEST
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError
 from drystone.drivers.store.blocks import Fsync
@@ -132,3 +132,11 @@ def expanded(datadir: Path) -> Path:
         raise UserError(
             f"no home directory for {datadir}: name one with --datadir or {VARIABLE}"
         ) from None
+
+
+def refuse_public(params: Params) -> None:
+    """Raises UserError for chains that nobody could mine on a desk."""
+    if params in CHAINS.values() and params not in (LOCAL, REGTEST):
+        raise UserError(
+            f"nobody can mine {params.name} on this machine: choose local, regtest, or a chain file"
+        )

@@ -5,7 +5,6 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO, cast
 
 import click
@@ -13,10 +12,16 @@ import click
 from drystone.classic.events import Announcement, line_of, notice_of
 from drystone.classic.hello import Hello
 from drystone.classic.node import NONCES_PER_TURN, Node
+from drystone.cli.classic_summary import summary_lines
 from drystone.cli.main import HELP
-from drystone.cli.run import check_kernel, is_terminal, run_until_interrupted, say, warn_if_slow
-from drystone.cli.summary import summary_lines
-from drystone.core.errors import UserError
+from drystone.cli.run import (
+    check_kernel,
+    here,
+    is_terminal,
+    run_until_interrupted,
+    say,
+    warn_if_slow,
+)
 from drystone.core.time import SECOND_NS, Time
 from drystone.network.classic.board import Board
 from drystone.network.classic.config import Places, read_places
@@ -81,7 +86,7 @@ def classic() -> None:
     """  # noqa: D301  \b is click's sign, a real backspace: don't fill the next paragraph
 
 
-@classic.command()
+@classic.command(context_settings=HELP)
 @_port_argument
 @_listen_option(TUTORIAL_LISTEN_S)
 @_nonces_option
@@ -104,7 +109,7 @@ def node(port: int, listen_s: float, nonces: int) -> None:
     say(f"ended at block {core.chain.height}: {core.chain.tip_hash.hex()}", err=True)
 
 
-@classic.command()
+@classic.command(context_settings=HELP)
 @_port_argument
 @_listen_option(TUTORIAL_LISTEN_S)
 def hello(port: int, listen_s: float) -> None:
@@ -134,7 +139,7 @@ def up(listen_s: float, nonces: int, *, plain: bool) -> None:
     with a summary.
     """
     check_kernel()
-    places = read_places(_here())
+    places = read_places(here())
     cores = [
         Node(port, places.ports, listen_ns=_ns(listen_s), nonces=nonces) for port in places.ports
     ]
@@ -167,7 +172,7 @@ def _run_plain(cores: list[Node], places: Places) -> None:
 
 def _run_with_view(cores: list[Node], places: Places) -> None:
     # Rich takes a while to import: only who looks at the view waits for it.
-    from drystone.cli.view import watch  # noqa: PLC0415
+    from drystone.cli.classic_view import watch  # noqa: PLC0415
 
     def announce() -> None:
         say(f"drystone: {_what(places)}")
@@ -219,16 +224,9 @@ def _bind_all(
 
 
 def _places_for(port: int) -> Places:
-    places = read_places(_here())
+    places = read_places(here())
     places.check_port(port)
     return places
-
-
-def _here() -> Path:
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        raise UserError("the current folder is gone; change into one that exists") from None
 
 
 def _introduce(command: str, port: int, places: Places) -> None:

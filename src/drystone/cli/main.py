@@ -47,7 +47,9 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     lazy={
-        "up": ("drystone.cli.classic:up", "Watch three nodes mine."),
+        "up": ("drystone.cli.up:up", "Watch full nodes mine against each other."),
+        "node": ("drystone.cli.node:node", "Run one full node in this terminal."),
+        "net": ("drystone.cli.net:net", "Steer a running network from another terminal."),
         "sim": (
             "drystone.cli.sim:sim",
             "Run a network in virtual time, as a file describes it, and measure it.",

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -87,6 +88,14 @@ def is_terminal(out: TextIO | None) -> bool:
     if os.environ.get("TERM") in {"dumb", "unknown"}:  # it can't move its cursor
         return False
     return out is not None and out.isatty()
+
+
+def here() -> Path:
+    """The current folder. Raises UserError if it is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is gone; change into one that exists") from None
 
 
 def say(line: str, *, err: bool = False) -> None:

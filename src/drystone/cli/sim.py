@@ -102,8 +102,8 @@ def sim(
     blocks, the same figures and the same trace, always. The tables tell how many blocks were stale,
     how long blocks took to reach 50 % and 95 % of the nodes, and how deep nodes reorganised.
 
-    --csv writes blocks.csv, propagation.csv, reorgs.csv and nodes.csv, in place of older ones.
-    Ctrl-C ends the run; what has been measured by then is shown and written.
+    --csv writes blocks.csv, propagation.csv, reorgs.csv, nodes.csv and payments.csv, in place of
+    older ones. Ctrl-C ends the run; what has been measured by then is shown and written.
     """  # noqa: D301  \b is click's sign
     if seed is not None and seeds is not None:
         raise UserError("--seed is for one run and --seeds for many: leave one out")

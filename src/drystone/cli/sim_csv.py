@@ -32,11 +32,15 @@ COLUMNS: Final = {
         *("seed", "node", "is_up", "hashes_per_s", "found", "stale", "height", "tip"),
         *("reorgs", "deepest_reorg", "mempool", "sent_messages", "sent_bytes"),
     ),
+    "payments": (
+        *("seed", "time_s", "from", "to", "amount_sat", "double_spend", "via", "txid"),
+        *("height", "refusal"),
+    ),
 }
 
 
 class CsvFolder:
-    """Four files in a folder, which is made if it is missing. Files of before are replaced.
+    """Five files in a folder, which is made if it is missing. Files of before are replaced.
 
     Raises UserError if they can't be written.
     """
@@ -90,6 +94,7 @@ def rows_of(figures: Figures) -> dict[str, Iterable[Sequence[object]]]:
         "propagation": _propagation(figures),
         "reorgs": _reorgs(figures),
         "nodes": _nodes(figures),
+        "payments": _payments(figures),
     }
 
 
@@ -125,6 +130,16 @@ def _nodes(figures: Figures) -> Iterator[Sequence[object]]:
             *(figures.seed, node.name, int(node.is_up), node.hashes_per_s, node.found, node.stale),
             *(node.height, display(node.tip), node.reorgs, node.deepest, node.mempool),
             *(node.sent_messages, node.sent_bytes),
+        )
+
+
+def _payments(figures: Figures) -> Iterator[Sequence[object]]:
+    for paid in figures.payments:
+        yield (
+            *(figures.seed, decimal(paid.at_ns, SECOND_NS), paid.owner, paid.to, paid.amount),
+            *("" if paid.race is None else paid.race, paid.via),
+            *("" if paid.txid is None else display(paid.txid),),
+            *("" if paid.height is None else paid.height, paid.refusal),
         )
 
 

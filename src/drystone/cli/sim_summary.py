@@ -7,6 +7,7 @@ from drystone.core.time import SECOND_NS
 from drystone.network.measuring import (
     QUANTILES,
     Figures,
+    MeasuredPayment,
     Spread,
     reorg_depths,
     spreads,
@@ -38,6 +39,7 @@ def summary(runs: Sequence[Figures]) -> dict[str, str]:
         rows[f"to {spread.share} %"] = _spread(spread)
     rows |= {
         "reorgs": _depths(reorg_depths(runs)),
+        **_payments(runs),
         "messages": f"{messages:,}, of {_bytes(sum(run.sent_bytes for run in runs))} in all",
         "at the end": _end(runs),
     }
@@ -81,6 +83,27 @@ def _depths(depths: dict[int, int]) -> str:
     return f"{sum(depths.values()):,}, counted at each node: {shown}"
 
 
+def _payments(runs: Sequence[Figures]) -> dict[str, str]:
+    """Nothing if nobody paid."""
+    payments = [paid for run in runs for paid in run.payments]
+    if not payments:
+        return {}
+    sent = sum(not paid.refusal for paid in payments)
+    refused = len(payments) - sent
+    confirmed = sum(paid.height is not None for paid in payments)
+    shown = f"{sent:,} sent, {confirmed:,} in the chain"
+    rows = {"payments": shown + (f", {refused:,} refused" if refused else "")}
+    races = [race for run in runs for race in run.races]
+    if races:
+        first = sum(one.height is not None for one, _ in races)
+        second = sum(other.height is not None for _, other in races)
+        rows["double spends"] = (
+            f"{len(races):,}: the first won {first:,}, the second {second:,};"
+            f" {len(races) - first - second:,} undecided"
+        )
+    return rows
+
+
 def _bytes(size: int) -> str:
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
@@ -99,6 +122,10 @@ def _end(runs: Sequence[Figures]) -> str:
     if len(run.tips) == 1:
         return f"{which} agree on block {height:,}, {display(run.tips[0])[:SHOWN_HASH]}..."
     return f"{which} are on {len(run.tips):,} tips, the highest block {height:,}"
+
+
+def _winner(one: MeasuredPayment, other: MeasuredPayment) -> str | None:
+    return next((paid.to for paid in (one, other) if paid.height is not None), None)
 
 
 HEADINGS = ("seed", "blocks", "stale", "to 50 %", "to 95 %", "deepest", "end")
@@ -134,6 +161,15 @@ def described(runs: Sequence[Figures]) -> Iterator[dict[str, object]]:
                 for spread in spreads(run.blocks)
             ],
             "reorgs_by_depth": {str(depth): n for depth, n in reorg_depths([run]).items()},
+            "payments": {
+                "sent": sum(not paid.refusal for paid in run.payments),
+                "confirmed": sum(paid.height is not None for paid in run.payments),
+                "refused": sum(bool(paid.refusal) for paid in run.payments),
+            },
+            "double_spends": [
+                {"first": one.to, "second": other.to, "winner": _winner(one, other)}
+                for one, other in run.races
+            ],
             "messages": run.messages,
             "bytes": run.sent_bytes,
             "tips": [display(tip) for tip in run.tips],

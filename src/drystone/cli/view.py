@@ -1,11 +1,9 @@
-"""The live view of a classic network in a terminal."""
+"""The live view of a network of full nodes in a terminal."""
 
 import asyncio
-import os
-import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+import time
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,199 +12,284 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from drystone.classic.block import GENESIS, Block
-from drystone.classic.node import State
-from drystone.core.time import Time
-from drystone.drivers.clock import system_clock
-from drystone.network.classic.board import Board, Stale
+from drystone.cli.pilot import HINT, KEYS, Pilot
+from drystone.network.board import Board, Link, LinkState, Race, Row
+from drystone.network.helm import (
+    MOST_LINKS,
+    agreement,
+    difficulty_line,
+    label_of,
+    labels_of,
+    link_counts,
+    ruler,
+)
+from drystone.network.lanes import Cell, Mark, grid_of
+from drystone.primitives.hashes import BlockHash, display
 
-FRAMES_PER_SECOND = 8
-EVENT_LINES = 8
-STALE_LINES = 4
-_FRAME_LINES = 6  # borders, headings, gaps and the shell's prompt, around what varies in length
-_WIDE_COLUMNS = 76  # a terminal that has less is spared some columns of the table
+FRAMES_PER_SECOND: Final = 6
+EVENT_LINES: Final = 10
+DRAWING_SHARE: Final = 0.1  # of the time, at most: the nodes need the rest
+TREE_LANES: Final = 5  # branches shown, the best one included
+_FRAME_LINES: Final = 8  # borders, headings, gaps, the line on difficulty, the shell's prompt
+_WIDE_COLUMNS: Final = 90  # a terminal that has less is spared some columns of the table
+_TREE_LINES: Final = 4  # the least for tree and events
+_BELOW: Final = 12  # what they had better have
+_CELL: Final = 3  # characters for each height
+_HOLDERS: Final = 20  # characters, beside the tree
+_NAMED: Final = 4  # nodes beside an event; more are counted
 
-# Letters as well as colours: some can't tell the colours, some terminals have none.
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_COLOURS = ("cyan", "magenta", "yellow", "green", "blue", "red")
-_TEXTS = {"", "port", "height", "tip", "state"}  # columns that are read from the left
-_STATES = {State.LISTENING: "green", State.SEARCHING: "bold yellow", State.SLEEPING: "blue"}
+_COLOURS: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
+_HEADINGS: Final = (
+    ("", "left"),
+    ("node", "left"),
+    ("listens at", "left"),
+    ("height", "right"),
+    ("tip", "left"),
+    ("peers", "right"),
+    ("waiting", "right"),
+    ("hashes/s", "right"),
+    ("mined", "right"),
+    ("reorgs", "right"),
+)
+_SPARED: Final = frozenset({"listens at", "reorgs"})
 
 
-async def watch(board: Board, work: Coroutine[Any, Any, None], *, title: str, hint: str) -> None:
-    """Run the work and show the board meanwhile, until cancelled."""
+class Screen:
+    """What is drawn, besides the board: title, banner, and where the user is."""
+
+    def __init__(
+        self, board: Board, pilot: Pilot, *, title: str, banner: Callable[[], list[str]]
+    ) -> None:
+        self.board = board
+        self.pilot = pilot
+        self.title = title
+        self.banner = banner
+        self.answer = ""  # to the last thing that was typed
+        self.has_keys = True
+
+
+async def draw(screen: Screen) -> None:
+    """Show frame after frame, until cancelled; the last one stays."""
     console = Console()
 
     def frame() -> RenderableType:
-        size = {"columns": console.width, "lines": console.height}
-        return render(board, system_clock(), title=title, hint=hint, **size)
+        return render(screen, columns=console.width, lines=console.height)
 
-    with no_echo(), Live(console=console, auto_refresh=False, get_renderable=frame) as live:
+    with Live(console=console, auto_refresh=False, get_renderable=frame) as live:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(work)
-                tasks.create_task(_refresh(live))
+            while True:
+                began = time.monotonic()
+                live.refresh()
+                took_s = time.monotonic() - began
+                await asyncio.sleep(max(1 / FRAMES_PER_SECOND, took_s / DRAWING_SHARE))
         finally:
+            screen.pilot.typed = None
             live.refresh()
 
 
-async def _refresh(live: Live) -> None:
-    while True:
-        live.refresh()
-        await asyncio.sleep(1 / FRAMES_PER_SECOND)
-
-
-@contextmanager
-def no_echo() -> Iterator[None]:
-    """Keys that are pressed leave no trace: an echo, even of Ctrl-C, would shift the next frame."""
-    try:
-        import termios  # noqa: PLC0415
-    except ImportError:  # not a Unix
-        yield
-        return
-    try:
-        before = termios.tcgetattr(sys.stdin)
-    except (termios.error, TypeError, ValueError, OSError):  # no terminal to type at
-        yield
-        return
-    quiet = termios.tcgetattr(sys.stdin)
-    quiet[3] &= ~termios.ECHO
-    if _has_keyboard():
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
-    try:
-        yield
-    finally:
-        if _has_keyboard():
-            # And drop what was typed meanwhile: the shell would take it for commands.
-            termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
-
-
-def _has_keyboard() -> bool:
-    """Whether keys come to us; a job in the background that sets its terminal is stopped."""
-    try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:  # not the terminal that controls us, so it stops nobody
-        return True
-
-
-def render(
-    board: Board, now: Time, *, title: str, hint: str, columns: int = 100, lines: int = 40
-) -> RenderableType:
+def render(screen: Screen, *, columns: int = 100, lines: int = 40) -> RenderableType:
     """One frame. columns, lines: of the terminal.
 
-    What doesn't fit is left out: older events first, then stale blocks, then nodes.
+    What doesn't fit is left out: older events first, then accounts, branches, nodes.
     """
+    board, pilot = screen.board, screen.pilot
     styles = _Styles(board)
-    lost = board.stale  # each look at it hashes the whole chain
-    strip = _strip(board, lost, styles)
-    room = lines - _FRAME_LINES - -(-len(strip) // max(1, columns - 4))
-    nodes = len(board.nodes) if len(board.nodes) < room else max(1, room - 2)
-    room -= nodes + (nodes < len(board.nodes))
-    stale = lost[-STALE_LINES:] if room > STALE_LINES + 2 else []
-    room -= len(stale) + bool(stale)
+    room = lines - _FRAME_LINES
+    nodes = _shown_nodes(board, pilot, min(room - _TREE_LINES, max(room // 2, room - _BELOW)))
+    room -= len(nodes) + (len(nodes) < len(board.nodes))
+    tree = list(_tree(board, styles, columns=columns - 4, most=max(1, min(TREE_LANES, room - 3))))
+    room -= len(tree)
+    races = [_race(board, race) for race in board.races] if room > len(board.races) + 3 else []
+    room -= len(races)
+    banner = screen.banner()
+    banner = banner if room > len(banner) + 4 else []
+    room -= len(banner) + bool(banner)
+    below = _help() if pilot.shows_help else list(_events(board, styles))
     parts: list[RenderableType] = [
-        _nodes_table(board, now, styles, count=nodes, is_narrow=columns < _WIDE_COLUMNS),
+        _table(board, styles, nodes, pilot, is_narrow=columns < _WIDE_COLUMNS),
+        *_left_out(len(board.nodes) - len(nodes)),
+        _links(board.links()),
+        _cut_short(difficulty_line(board)),
         Text(),
-        strip,
-        *_stale_lines(stale, len(lost), styles),
+        *tree,
+        *races,
         Text(),
-        *_event_lines(board, styles, count=max(1, min(EVENT_LINES, room))),
+        *([*map(_cut_short, banner), Text()] if banner else []),
+        *below[-max(1, min(EVENT_LINES, room)) :],
     ]
     return Panel(
         Group(*parts),
-        title=f"[bold]drystone[/] {escape(title)}",
-        subtitle=f"[dim]{escape(hint)}[/]",
+        title=f"[bold]drystone[/] {escape(screen.title)}",
+        subtitle=_foot(screen),
         title_align="left",
         subtitle_align="left",
     )
 
 
 class _Styles:
-    """Which letter and colour stand for which node."""
+    """Which label and colour stand for which node."""
 
     def __init__(self, board: Board) -> None:
-        self._index = {port: index for index, port in enumerate(board.nodes)}
+        self._board = board
+        self._labels = labels_of(board.nodes)
+        self._index = {name: index for index, name in enumerate(board.nodes)}
 
-    def colour(self, port: int | None) -> str:
-        index = self._index.get(port) if port is not None else None
+    def colour(self, name: str | None) -> str:
+        index = self._index.get(name) if name is not None else None
         return "white" if index is None else _COLOURS[index % len(_COLOURS)]
 
-    def letter(self, port: int | None) -> str:
-        """Of a node; a question mark for a miner that is none of them."""
-        index = self._index.get(port) if port is not None else None
-        return "?" if index is None else _LETTERS[index % len(_LETTERS)]
+    def label(self, name: str) -> Text:
+        return Text(f"{self._labels[name]:>2} ", style=f"black on {self.colour(name)}")
 
-    def cell(self, block: Block, *, twin: bool = False) -> Text:
-        """A block in the colour of the node that mined it, its tail marked if it has a twin."""
-        mark = "≈" if twin else " "
-        if block == GENESIS:  # nobody's here: it was there before
-            return Text(f" 0{mark}", style="black on white")
-        return Text(
-            f" {self.letter(block.miner)}{mark}", style=f"black on {self.colour(block.miner)}"
-        )
+    def cell(self, cell: Cell) -> Text:
+        """A place in the tree: a block in the colour of the node that mined it."""
+        label = label_of(cell, self._labels, self._board.base)
+        if isinstance(cell, Mark):
+            return Text(" ╰─" if cell is Mark.FORK else f" {label} ", style="dim")
+        if cell.height <= self._board.base:
+            return Text(f" {label} ", style="dim")
+        return Text(f"{label:>2} ", style=f"black on {self.colour(cell.miner)}")
 
 
-def _nodes_table(
-    board: Board, now: Time, styles: _Styles, *, count: int, is_narrow: bool
+def _shown_nodes(board: Board, pilot: Pilot, room: int) -> list[str]:
+    """As many nodes as there is room for, the chosen one among them."""
+    names = list(board.nodes)
+    count = len(names) if len(names) <= room else max(1, room - 1)
+    first = max(0, min(pilot.chosen - count // 2, len(names) - count))
+    return names[first : first + count]
+
+
+def _table(
+    board: Board, styles: _Styles, names: list[str], pilot: Pilot, *, is_narrow: bool
 ) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), expand=False)
-    headings = ["", "port", "height", "tip", "state", "nonces/s", "created", "copied", "ignored"]
-    left_out = {"tip", "nonces/s"} if is_narrow else set()
-    for heading in headings:
-        if heading not in left_out:
-            justify: Literal["left", "right"] = "left" if heading in _TEXTS else "right"
-            style = "bold" if heading == "port" else None
-            table.add_column(heading, justify=justify, style=style, no_wrap=True)
-    for port, node in list(board.nodes.items())[:count]:
-        tally = board.tallies[port]
-        cells: dict[str, RenderableType] = {
-            "": Text(f" {styles.letter(port)} ", style=f"black on {styles.colour(port)}"),
-            "port": str(port),
-            "height": str(node.chain.height),
-            "tip": node.chain.tip_hash.hex()[:10],
-            "state": Text(f"{node.state.value:9}", style=_STATES[node.state]),
-            "nonces/s": f"{board.hash_rate(port, now):,.0f}",
-            "created": str(tally.created),
-            "copied": str(tally.copied),
-            "ignored": str(tally.ignored),
-        }
-        table.add_row(*(cell for heading, cell in cells.items() if heading not in left_out))
-    if count == len(board.nodes):
-        return table
-    more = len(board.nodes) - count
-    return Group(table, Text(f"    and {more} more node{'s' * (more != 1)}", style="dim"))
+    shown = [
+        (index, heading, justify)
+        for index, (heading, justify) in enumerate(_HEADINGS)
+        if not (is_narrow and heading in _SPARED)
+    ]
+    for _index, heading, side in shown:
+        justify: Literal["left", "right"] = "left" if side == "left" else "right"
+        style = "bold" if heading == "node" else None
+        table.add_column(heading, justify=justify, style=style, no_wrap=True)
+    chosen = list(board.nodes)[min(pilot.chosen, len(board.nodes) - 1)] if board.nodes else None
+    for name in names:
+        cells = _cells(board.row(name), styles, is_chosen=name == chosen)
+        table.add_row(*(cells[index] for index, *_ in shown))
+    return table
 
 
-def _strip(board: Board, stale: list[Stale], styles: _Styles) -> Text:
-    twins = {lost.block.hash for lost in stale if lost.is_twin}
-    strip = Text("chain  ", style="bold")
-    for block in map(Block.decode, board.best.blocks):
-        strip.append_text(styles.cell(block, twin=block.hash in twins))
-    agreed = "  all agree" if board.agreed else "  racing"
-    strip.append(agreed, style="dim")
-    return strip
+def _cells(row: Row, styles: _Styles, *, is_chosen: bool) -> list[RenderableType]:
+    mark = Text("▸" if is_chosen else " ")
+    state = [str(row.peers), str(row.mempool), f"{row.hashes_per_s:,}"]
+    return [
+        mark.append_text(styles.label(row.name)),
+        row.name,
+        row.address,
+        f"{row.height:,}",
+        f"{display(row.tip)[:12]}",
+        *(state if row.is_up else [Text("killed", style="bold red"), "", ""]),
+        str(row.mined),
+        str(row.reorgs),
+    ]
 
 
-def _stale_lines(stale: list[Stale], total: int, styles: _Styles) -> list[Text]:
-    if not stale:
-        return []
-    lines = [Text(f"stale  {total}, the latest:", style="bold")]
-    for lost in stale:
-        line = Text("       ", no_wrap=True, overflow="ellipsis")
-        line.append_text(styles.cell(lost.block))
-        line.append(f" block {lost.height} {lost.block.hash.hex()[:12]}... lost its race")
-        if lost.is_twin:
-            line.append(" to a twin: same hash, other reward", style="bold red")
-        lines.append(line)
+def _left_out(count: int) -> list[RenderableType]:
+    return [Text(f"    and {count} more node{'s' * (count != 1)}", style="dim")] if count else []
+
+
+def _links(links: list[Link]) -> RenderableType:
+    """Who is connected to whom, or how many are where there are many."""
+    line = Text("links  ", style="bold", no_wrap=True, overflow="ellipsis")
+    if not links:
+        return line.append("none", style="dim not bold")
+    if len(links) > MOST_LINKS:
+        return line.append(link_counts(links), style="default not bold")
+    for link in links:
+        line.append(f"{link.one} ", style="default not bold")
+        line.append(*_BETWEEN[link.state])
+        line.append(f" {link.other}   ", style="default not bold")
+    return line
+
+
+_BETWEEN: Final = {
+    LinkState.UP: ("──", "green not bold"),
+    LinkState.CUT: ("─✂─", "bold red"),
+    LinkState.DOWN: ("╌╌", "yellow not bold"),
+}
+
+
+def _tree(board: Board, styles: _Styles, *, columns: int, most: int) -> Iterator[Text]:
+    """The last blocks: a line of heights, and one for each branch with who is at its end."""
+    heights = max(1, (columns - 7 - _HOLDERS) // _CELL)
+    grid = grid_of(board.lanes(heights=heights, most=most))
+    if not grid.rows:
+        return
+    heading = Text("height ", style="bold", no_wrap=True, overflow="crop")
+    yield heading.append(ruler(grid.lowest, len(grid.rows[0])), style="dim not bold")
+    for number, cells in enumerate(grid.rows):
+        line = Text("" if number else "blocks ", style="bold", no_wrap=True, overflow="ellipsis")
+        line.append(" " * 7 if number else "")
+        for cell in cells:
+            line.append_text(styles.cell(cell))
+        tip = next(cell for cell in reversed(cells) if not isinstance(cell, Mark))
+        yield line.append(_held(board, tip.hash), style="default not bold")
+    yield Text(f"       {agreement(board)}{board.stale} stale", style="dim")
+
+
+def _held(board: Board, tip: BlockHash) -> str:
+    """Whose tip it is; of many the number."""
+    names = board.holders(tip)
+    if len(names) == len(board.nodes) > 1:
+        return "  all"
+    listed = "  " + " ".join(names)
+    return listed if len(listed) <= _HOLDERS else f"  {len(names)} nodes"
+
+
+def _race(board: Board, race: Race) -> RenderableType:
+    """A double spend: what each node takes for paid."""
+    line = Text("double spend  ", style="bold", no_wrap=True, overflow="ellipsis")
+    for standing in board.standings(race):
+        where = f" in block {standing.height}" if standing.height is not None else ""
+        line.append(f"{standing.name}: ", style="dim not bold")
+        line.append(f"{standing.label or 'neither'}{where}   ", style="default not bold")
+    return line
+
+
+def _cut_short(line: str) -> Text:
+    return Text(line, no_wrap=True, overflow="ellipsis")
+
+
+def _help() -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for key, meaning in KEYS:
+        line = Text(f"  {key:8}", style="bold", no_wrap=True, overflow="ellipsis")
+        lines.append(line.append(meaning, style="default not bold"))
     return lines
 
 
-def _event_lines(board: Board, styles: _Styles, *, count: int) -> list[Text]:
-    lines = []
-    for happened in list(board.events)[-count:]:
+def _events(board: Board, styles: _Styles) -> Iterator[RenderableType]:
+    if not board.events:
+        yield Text("nothing has happened yet", style="dim")
+    for happened in board.events:
         line = Text(f"{happened.after_s:7.1f} s  ", style="dim", no_wrap=True, overflow="ellipsis")
-        line.append(str(happened.port), style=styles.colour(happened.port))
-        again = f" ({happened.times:,} times)" if happened.times > 1 else ""
-        line.append(f"{again} {happened.line}", style="default not dim")
-        lines.append(line)
-    return lines or [Text("nothing has happened yet: the first block takes some seconds", "dim")]
+        again = f"({happened.times:,} times) " if happened.times > 1 else ""
+        if len(happened.names) > _NAMED:
+            line.append(f"{len(happened.names)} nodes ", style="default not dim")
+        else:
+            for name in happened.names:
+                line.append(f"{name} ", style=f"{styles.colour(name)} not dim")
+        is_loud = happened.kind in ("reorg", "order", "block-refused", "trouble")
+        style = "bold not dim" if is_loud else "default not dim"
+        yield line.append(f"{again}{happened.line}", style=style)
+
+
+def _foot(screen: Screen) -> str:
+    pilot = screen.pilot
+    if pilot.typed is not None:
+        return f"[bold]: {escape(pilot.typed)}▏[/]"
+    if screen.answer:
+        return f"[bold]{escape(screen.answer)}[/]"
+    if not screen.has_keys:
+        return "[dim]Ctrl-C ends it[/]"
+    return f"[dim]{escape(HINT)}[/]"

@@ -199,7 +199,7 @@ class AsyncNetwork(Members[LiveNode]):
             home or self._home(name),
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
-            settings=settings or self._settings,
+            settings=settings or self._settings.named(name),
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
@@ -223,8 +223,8 @@ class AsyncNetwork(Members[LiveNode]):
         """
         self[one]  # a foreign node can't be told to dial
         self._check_pair(one, other)
-        self._connections[one, other] = None
         self._dial(one, other)
+        self._connections[one, other] = None
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""

@@ -8,15 +8,17 @@ chain with the most work.
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
 from drystone.chain.tree import BlockNode
 from drystone.core.time import Time
-from drystone.network.virtual import VirtualNetwork
+from drystone.network.payments import DoubleSpend, height_of
+from drystone.network.virtual import VirtualNetwork, VirtualNode
 from drystone.node.events import News, NewTip
-from drystone.primitives.hashes import BlockHash
+from drystone.primitives.hashes import BlockHash, Txid
+from drystone.wallet.payment import Payment
 
 SHARES: Final = (50, 95)  # per cent of the nodes, which a block is to reach
 QUANTILES: Final = (50, 90, 99)  # per cent of the blocks
@@ -74,6 +76,25 @@ class MeasuredNode:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredPayment:
+    """A payment that the scenario made, and what became of it.
+
+    race: the number of the double spend that it was part of. txid: None if it was refused, before
+    or after it was made. height: of the block of the best chain that has it.
+    """
+
+    at_ns: int
+    owner: str
+    to: str
+    amount: int
+    via: str
+    race: int | None
+    txid: Txid | None
+    height: int | None
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All that was measured in one run. It is a function of scenario and seed."""
 
@@ -82,6 +103,7 @@ class Figures:
     blocks: tuple[MeasuredBlock, ...]  # in the order in which they were found
     reorgs: tuple[MeasuredReorg, ...]
     nodes: tuple[MeasuredNode, ...]
+    payments: tuple[MeasuredPayment, ...]
     events: int  # lines of the trace
     digest: str  # of the trace
 
@@ -89,6 +111,12 @@ class Figures:
     def stale(self) -> int:
         """How many blocks were lost."""
         return sum(block.is_stale for block in self.blocks)
+
+    @property
+    def races(self) -> tuple[tuple[MeasuredPayment, MeasuredPayment], ...]:
+        """The two payments of each double spend."""
+        racing = [payment for payment in self.payments if payment.race is not None]
+        return tuple(zip(racing[::2], racing[1::2], strict=True))
 
     @property
     def messages(self) -> int:
@@ -133,6 +161,8 @@ class Measuring:
         self._network: VirtualNetwork
         self._blocks: dict[BlockHash, _Block] = {}
         self._reorgs: list[MeasuredReorg] = []
+        self._paid: list[tuple[MeasuredPayment, Payment | None]] = []
+        self._races = 0
         self._bits: dict[str, int] = {}  # of each node's name, in the network's order
 
     def begin(self, network: VirtualNetwork) -> None:
@@ -173,10 +203,46 @@ class Measuring:
             )
         self.best_height = max(self.best_height, change.new.height)
 
+    def paid(self, made: Payment | DoubleSpend, via: str = "") -> None:
+        """The scenario has paid. via: the node that it named, if it did."""
+        if isinstance(made, DoubleSpend):
+            for payment, name in zip(made.payments, made.via, strict=True):
+                self._note(payment, name, self._races)
+            self._races += 1
+        else:
+            self._note(made, via, None)
+
+    def _note(self, payment: Payment, via: str, race: int | None) -> None:
+        measured = MeasuredPayment(
+            at_ns=self._network.world.now_ns,
+            owner=payment.owner,
+            to=payment.to,
+            amount=payment.amount,
+            via=via,
+            race=race,
+            txid=payment.txid,
+            height=None,
+        )
+        self._paid.append((measured, payment))
+
+    def refused(self, owner: str, to: str, amount: int, why: str) -> None:
+        """The scenario would have paid, but could not."""
+        now_ns = self._network.world.now_ns
+        measured = MeasuredPayment(now_ns, owner, to, amount, "", None, None, None, why)
+        self._paid.append((measured, None))
+
+    def _payments(self, best: VirtualNode | None) -> Iterable[MeasuredPayment]:
+        for measured, payment in self._paid:
+            if payment is None or best is None:
+                yield measured
+            else:
+                yield replace(measured, height=height_of(payment, best.chain))
+
     def figures(self) -> Figures:
         """What it comes to, at the present instant."""
         network = self._network
-        active = self._active(network)
+        best = _best(network)
+        active = self._active(best)
         blocks = tuple(
             MeasuredBlock(
                 height=block.node.height,
@@ -198,16 +264,14 @@ class Measuring:
             blocks=blocks,
             reorgs=tuple(self._reorgs),
             nodes=tuple(self._nodes(network, blocks)),
+            payments=tuple(self._payments(best)),
             events=trace.events,
             digest=trace.digest(),
         )
 
-    def _active(self, network: VirtualNetwork) -> set[BlockHash]:
-        """The blocks, of those found, in the chain with the most work; the first node's, of two."""
-        up = [node for node in network if node.is_up] or list(network)
-        if not up:
-            return set()
-        tip: BlockNode | None = max(up, key=lambda node: node.tip.chainwork).tip
+    def _active(self, best: VirtualNode | None) -> set[BlockHash]:
+        """The blocks, of those found, in the best node's chain."""
+        tip = None if best is None else best.tip
         active = set()
         while tip is not None and tip.hash in self._blocks:
             active.add(tip.hash)
@@ -238,6 +302,12 @@ class Measuring:
                 sent_messages=traffic.sends,
                 sent_bytes=traffic.sent_bytes,
             )
+
+
+def _best(network: VirtualNetwork) -> VirtualNode | None:
+    """The node whose chain has the most work; the first one, of several. Best are those up."""
+    nodes = [node for node in network if node.is_up] or list(network)
+    return max(nodes, key=lambda node: node.tip.chainwork, default=None)
 
 
 def _after_ns(block: _Block, share: int) -> int | None:

@@ -307,13 +307,15 @@ class Payments:
 
     def lines(self, names: Iterable[str] = FUNDED, at: str | None = None) -> list[str]:
         """Accounts for people: names, addresses, what they have, and a warning."""
-        lines = []
+        names, lines = list(names), []
+        width = max(map(len, names), default=0)
         for name in names:
             balance = self.balance(name, at)
             address = keys_of(name).address(self._params)
             young = f", {shown_bitcoins(balance.immature)} too young" if balance.immature else ""
             waits = f", {shown_bitcoins(balance.unconfirmed)} wait" if balance.unconfirmed else ""
-            lines.append(f"{name}  {address}  {shown_bitcoins(balance.confirmed)}{waits}{young}")
+            has = f"{shown_bitcoins(balance.confirmed)}{waits}{young}"
+            lines.append(f"{name:{width}}  {address}  {has}")
         return [*lines, WARNING]
 
     def _asked(self, owner: str, name: str | None) -> Payer:

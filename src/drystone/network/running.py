@@ -7,9 +7,10 @@ from typing import Final
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS
 from drystone.network.measuring import Figures, Measuring
-from drystone.network.planned import virtual_network
 from drystone.network.quantities import shown_duration
 from drystone.network.scenario import Happening, Scenario, timeline
+from drystone.network.verbs import Send, SpendTwice
+from drystone.network.virtual import VirtualNetwork
 
 SLICE_NS: Final = SECOND_NS  # between two looks at whether to go on
 LAST_ONE_S: Final = 60  # for the last block of those that were wanted, to reach everybody
@@ -36,7 +37,7 @@ class Run:
             )
         self.scenario = scenario
         self._measuring = Measuring()
-        self.network = virtual_network(scenario.plan, watch=self._measuring.watch)
+        self.network = VirtualNetwork(plan=scenario.plan, watch=self._measuring.watch, warm_up_s=0)
         self.network.world.trace.sink = trace_sink
         self._measuring.begin(self.network)
         self._timeline = timeline(scenario.happenings)
@@ -112,9 +113,16 @@ class Run:
         world.run_for(end_ns - world.now_ns)
 
     def _perform(self, happening: Happening) -> None:
+        """Payments that are refused are counted; nothing else may go wrong."""
+        verb = happening.verb
         try:
-            happening.verb.perform(self.network)
+            made = verb.perform(self.network)
+            if made is not None:
+                self._measuring.paid(made, (isinstance(verb, Send) and verb.via) or "")
         except UserError as error:
+            if isinstance(verb, Send | SpendTwice):
+                self._measuring.refused(verb.owner, verb.to, verb.amount, str(error))
+                return
             raise UserError(f"{self._where(happening)}: {error}") from None
         except TimeoutError as error:
             raise UserError(

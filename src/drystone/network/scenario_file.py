@@ -6,11 +6,12 @@ Every mistake ends in one sentence: which file, which key, what was found, what 
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
-from drystone.core.tables import BOOLEAN, Kind, Table, list_of, one_of, text, whole
+from drystone.core.tables import BOOLEAN, Kind, Table, list_of, number, one_of, text, whole
+from drystone.network.amounts import AN_AMOUNT, satoshis
 from drystone.network.plan import Plan
 from drystone.network.plan_file import (
     DURATION,
@@ -40,10 +41,15 @@ from drystone.network.verbs import (
     Reorg,
     Restart,
     ResumeMining,
+    Send,
     SetHashrate,
     SetLink,
+    SpendTwice,
     Verb,
 )
+from drystone.primitives.amount import MAX_MONEY
+from drystone.wallet.keys import keys_of, script_to
+from drystone.wallet.payment import MOST_FEE_RATE
 
 MOST_SEEDS: Final = 100_000
 MOST_BLOCKS: Final = 10_000_000
@@ -143,6 +149,22 @@ class _Happenings:
             raise table.error("between", one, "two different nodes")
         return one, other
 
+    def _account(self, table: Table, key: str) -> str:
+        name = table.need(key, _WHOSE)
+        try:
+            keys_of(name)
+        except UserError as error:
+            raise table.error(key, name, f"an account: {error}") from None
+        return name
+
+    def _payee(self, table: Table, key: str) -> str:
+        whom = table.need(key, _WHOSE)
+        try:
+            script_to(whom, self._plan.params)
+        except UserError as error:
+            raise table.error(key, whom, f"an account or an address: {error}") from None
+        return whom
+
     # Verbs.
 
     def partition(self, table: Table) -> Verb:
@@ -198,6 +220,24 @@ class _Happenings:
     def restart(self, table: Table) -> Verb:
         return Restart(self._node(table))
 
+    def send(self, table: Table) -> Verb:
+        via = self._node(table, "via") if "via" in table else None
+        owner, to, terms = self._account(table, "from"), self._payee(table, "to"), _terms(table)
+        return Send(owner, to, terms.amount, via, terms.fee_rate)
+
+    def double_spend(self, table: Table) -> Verb:
+        via = table.get("via", PAIR, default=None)
+        for name in via or ():
+            self._known(table, "via", name)
+        if via is not None and via[0] == via[1]:
+            raise table.error("via", via[0], "two different nodes")
+        owner = self._account(table, "from")
+        to, instead = self._payee(table, "to"), self._payee(table, "instead")
+        if script_to(to, self._plan.params) == script_to(instead, self._plan.params):
+            raise table.error("instead", instead, "somebody else: a double spend pays two")
+        terms = _terms(table)
+        return SpendTwice(owner, to, instead, terms.amount, via, terms.fee_rate)
+
     def reorg(self, table: Table) -> Verb:
         on = self._node(table, "on") if "on" in table else None
         return Reorg(table.need("depth", whole(1, MOST_AT_ONCE)), on)
@@ -218,6 +258,8 @@ VERBS: Final[dict[str, tuple[str, Callable[[_Happenings, Table], Verb]]]] = {
     "kill": ("node", _Happenings.kill),
     "restart": ("node", _Happenings.restart),
     "reorg": ("depth on", _Happenings.reorg),
+    "send": ("from to amount via fee_rate", _Happenings.send),
+    "double_spend": ("from to instead amount via fee_rate", _Happenings.double_spend),
 }
 
 
@@ -227,6 +269,23 @@ def _events(root: Table) -> list[Any]:
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
         raise root.error("event", values, "tables that each begin with [[event]]")
     return values
+
+
+class _Terms(NamedTuple):
+    amount: int
+    fee_rate: float | None
+
+
+def _terms(table: Table) -> _Terms:
+    return _Terms(table.need("amount", _AMOUNT), table.get("fee_rate", _FEE_RATE, default=None))
+
+
+def _amount(value: Any) -> int | None:
+    try:
+        amount = satoshis(value) if isinstance(value, int | str) else 0
+    except UserError:
+        return None
+    return amount if 0 < amount <= MAX_MONEY else None
 
 
 def _seeds(value: Any) -> tuple[int, ...] | None:
@@ -248,5 +307,8 @@ _LASTING: Final = Kind(DURATION.wanted, lambda value: DURATION.convert(value) or
 _VERB: Final = one_of(tuple(VERBS))
 _NAMES: Final = list_of(NODE_NAME, 'a list of names, such as ["n0", "n1"]')
 _GROUPS: Final = list_of(_NAMES, 'a list of groups, such as [["n0"], ["n1", "n2"]]')
+_WHOSE: Final = text("a name or an address", r"[^\s]{1,100}")
+_AMOUNT: Final = Kind(AN_AMOUNT, _amount)
+_FEE_RATE: Final = number(0, MOST_FEE_RATE // 1_000, "satoshis for a virtual byte, at most 10,000")
 _TITLE: Final = Kind("a line of text", lambda v: v if _is_line(v) else None)
 _PATH: Final = text("a path", r"[^\x00]+")

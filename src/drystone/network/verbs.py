@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drystone.core.link import LinkSettings
+from drystone.network.payments import DoubleSpend
 from drystone.network.virtual import VirtualNetwork
+from drystone.wallet.payment import Payment
 
 
 class Verb(Protocol):
     """One thing to do. Raises UserError, or TimeoutError where it waits for what does not come."""
 
-    def perform(self, network: VirtualNetwork) -> None:
-        """Do it."""
+    def perform(self, network: VirtualNetwork) -> Payment | DoubleSpend | None:
+        """Do it; what was paid by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +163,41 @@ class Reorg:
     def perform(self, network: VirtualNetwork) -> None:
         """Do it."""
         network.reorg(self.depth, on=self.on)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """A payment between accounts. amount: satoshis. fee_rate: satoshis for a virtual byte."""
+
+    owner: str
+    to: str
+    amount: int
+    via: str | None = None
+    fee_rate: float | None = None
+
+    def perform(self, network: VirtualNetwork) -> Payment:
+        """Do it."""
+        return network.send(self.owner, self.to, self.amount, via=self.via, fee_rate=self.fee_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendTwice:
+    """Two payments of the same coins, through two nodes. instead: whom the second one pays."""
+
+    owner: str
+    to: str
+    instead: str
+    amount: int
+    via: tuple[str, str] | None = None
+    fee_rate: float | None = None
+
+    def perform(self, network: VirtualNetwork) -> DoubleSpend:
+        """Do it."""
+        return network.double_spend(
+            self.owner,
+            self.to,
+            self.instead,
+            self.amount,
+            via=self.via,
+            fee_rate=self.fee_rate,
+        )

@@ -44,8 +44,7 @@ from drystone.network.listening import Heard, Listeners
 from drystone.network.members import Members, check_count, check_hashrate, check_seconds
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
-from drystone.network.plan import DEFAULT_TOPOLOGY
-from drystone.network.topologies import topology as connected_by
+from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.node.events import (
     Action,
     Announce,
@@ -379,7 +378,8 @@ class VirtualNetwork(Members[VirtualNode]):
     nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
     params. hashes_per_s: of all of them together; 0, as by default: blocks are only mined by
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
-    announce. stores: where a node of some name keeps its chain, if not in memory.
+    announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
+    of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
     """
 
     def __init__(
@@ -396,9 +396,22 @@ class VirtualNetwork(Members[VirtualNode]):
         watch: Watch | None = None,
         keep_trace: bool = False,
         stores: Callable[[str], Stores] | None = None,
+        plan: Plan | None = None,
+        warm_up_s: float = 1,
     ) -> None:
         super().__init__()
         params = params if chain is None else params_of(chain)
+        if plan is None and nodes:
+            plan = plan_from_options(
+                nodes,
+                params=params,
+                topology_name=topology,
+                hashes_per_s=hashes_per_s,
+                link=link,
+                seed=seed,
+            )
+        if plan is not None:
+            params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
@@ -409,14 +422,17 @@ class VirtualNetwork(Members[VirtualNode]):
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
         self._is_paused = False
-        names = [f"n{number}" for number in range(nodes)]
-        rates = shares(hashes_per_s, nodes) if nodes else []
-        for name, rate in zip(names, rates, strict=True):
-            self.add_node(name, hashes_per_s=rate)
-        for one, other in connected_by(topology, names, seed):
+        if plan is not None:
+            self._build(plan)
+            self.run_for(warm_up_s)
+
+    def _build(self, plan: Plan) -> None:
+        for node in plan.nodes:
+            self.add_node(node.name, hashes_per_s=node.hashes_per_s)
+        for link in plan.links:
+            self.set_link(link.one, link.other, link.settings)
+        for one, other in plan.connections:
             self.connect(one, other)
-        if nodes:
-            self.run_for(1)  # for handshakes
 
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
@@ -788,7 +804,7 @@ class VirtualNetwork(Members[VirtualNode]):
         if searched_hashes(template.bits, self.params) > MOST_EXPECTED_HASHES:
             raise UserError(
                 f"a block of {self.params.name} takes more than {MOST_EXPECTED_HASHES} hashes by"
-                " now: give the nodes a lower hash rate, or the chain pow_assumed"
+                ' now: give the nodes a lower hash rate, or take a chain with pow = "assumed"'
             )
         block = solve(template)
         assert block is not None

@@ -21,7 +21,8 @@ class _Wanted:
 class Dialling:
     """Which addresses to dial, and when."""
 
-    def __init__(self) -> None:
+    def __init__(self, last_retry_ns: int = LAST_RETRY_NS) -> None:
+        self._last_retry_ns = last_retry_ns
         self._wanted: dict[NetAddress, _Wanted] = {}
 
     def want(self, address: NetAddress) -> None:
@@ -50,7 +51,7 @@ class Dialling:
         if wanted is not None:
             wanted.is_busy = False
             wanted.dial_at_ns = now_ns + wanted.wait_ns
-            wanted.wait_ns = min(2 * wanted.wait_ns, LAST_RETRY_NS)
+            wanted.wait_ns = min(2 * wanted.wait_ns, self._last_retry_ns)
 
     def due(self, now_ns: int) -> list[NetAddress]:
         """The addresses to dial now; that they are being dialled is noted."""

@@ -117,7 +117,7 @@ class Node:
         chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
         self.peers: dict[int, Connection] = {}
-        self._dialling = Dialling()
+        self._dialling = Dialling(self.settings.last_retry_ns)
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
         self._alarms: Alarms[tuple[str, int]] = Alarms()
         self._wake_at: int | None = None

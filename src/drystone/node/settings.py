@@ -1,9 +1,10 @@
 """A node's choices that last as long as it runs."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from drystone.consensus.params import Params
+from drystone.node.dialling import LAST_RETRY_NS
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.liveness import HANDSHAKE_TIMEOUT_NS
 from drystone.p2p.protocol import Services
@@ -35,6 +36,13 @@ class Settings:
     handshake_timeout_ns: int = HANDSHAKE_TIMEOUT_NS
     commits_always: bool = True
     permissions: Permissions = Permissions.NONE  # of all peers, besides their own
+    last_retry_ns: int = LAST_RETRY_NS  # the longest wait before a lost connection is dialled again
+
+    def named(self, name: str) -> Self:
+        """With a name in the user agent (BIP14), so that others can tell who dials them."""
+        return replace(
+            self, user_agent=USER_AGENT.replace(b":0.1.0", b":0.1.0(%b)" % name.encode())
+        )
 
 
 def default_settings(params: Params) -> Settings:

@@ -12,10 +12,14 @@ from tests.support.cli import run_main
 from tests.support.processes import free_udp_ports
 
 from drystone.network.classic.live import LiveNode, run_nodes
+from drystone.network.steering import VERBS
 
 COMMANDS = [
     (),
     ("up",),
+    ("node",),
+    ("net",),
+    *(("net", verb.name) for verb in VERBS),
     ("sim",),
     ("classic",),
     ("classic", "node"),
@@ -39,7 +43,7 @@ def test_every_command_has_help_by_its_long_and_short_name(
     assert run_main(*arguments, "-h", cwd=tmp_path).out == text
 
 
-@pytest.mark.parametrize("arguments", [(), ("classic",)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [(), ("classic",), ("net",)], ids=" ".join)
 def test_a_bare_group_shows_its_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     outcome = run_main(*arguments, cwd=tmp_path)
     assert outcome.status == 0
@@ -67,7 +71,7 @@ def test_help_shows_no_leftover_of_its_own_markup(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "listen_s"),
-    [(("classic", "node"), "1.0"), (("classic", "up"), "0.2"), (("up",), "0.2")],
+    [(("classic", "node"), "1.0"), (("classic", "up"), "0.2")],
 )
 def test_the_tutorials_pace_is_the_default_of_node_and_up_is_brisker(
     tmp_path: Path, arguments: tuple[str, ...], listen_s: str
@@ -121,5 +125,5 @@ def test_the_nodes_of_a_network_begin_a_second_apart(tmp_path: Path) -> None:
         patch("drystone.cli.classic.run_nodes", run),
         patch("drystone.cli.classic.run_until_interrupted", interrupt_at_once),
     ):
-        assert run_main("up", cwd=tmp_path, NODE_PORTS=ports).status == 0
+        assert run_main("classic", "up", cwd=tmp_path, NODE_PORTS=ports).status == 0
     assert apart == [1.0]

@@ -35,7 +35,7 @@ def test_a_port_in_use(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [("up",), ("classic", "up"), ("up", "--plain")])
+@pytest.mark.parametrize("arguments", [("classic", "up"), ("classic", "up", "--plain")])
 def test_one_port_in_use_of_three_and_the_others_are_given_back(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -58,7 +58,7 @@ def test_a_port_that_is_not_among_the_nodes_ports(tmp_path: Path, command_name: 
 
 
 @pytest.mark.parametrize(
-    "arguments", [("classic", "node", 7000), ("classic", "hello", 7000), ("classic", "up"), ("up",)]
+    "arguments", [("classic", "node", 7000), ("classic", "hello", 7000), ("classic", "up")]
 )
 def test_an_address_that_is_not_of_this_machine(
     tmp_path: Path, arguments: tuple[str | int, ...]
@@ -68,7 +68,7 @@ def test_an_address_that_is_not_of_this_machine(
 
 
 @pytest.mark.parametrize(
-    "arguments", [("classic", "node", 7000), ("classic", "hello", 7000), ("classic", "up"), ("up",)]
+    "arguments", [("classic", "node", 7000), ("classic", "hello", 7000), ("classic", "up")]
 )
 def test_an_unreadable_dotenv(tmp_path: Path, arguments: tuple[str | int, ...]) -> None:
     dotenv = tmp_path / ".env"
@@ -96,7 +96,7 @@ def test_an_address_that_is_no_machines(tmp_path: Path, name: str, address: str)
 def test_a_dotenv_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".env")
     ended = subprocess.run(
-        command("up"),
+        command("node"),
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -111,10 +111,10 @@ def test_a_dotenv_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_bad_ports_in_the_environment_and_in_a_dotenv(tmp_path: Path) -> None:
-    line = complaint("up", cwd=tmp_path, NODE_PORTS="7000,seven")
+    line = complaint("node", cwd=tmp_path, NODE_PORTS="7000,seven")
     assert line.startswith("drystone: NODE_PORTS is '7000,seven': give different ports from 1 to")
     (tmp_path / ".env").write_text("NODE_PORTS=0\n", encoding="utf-8")
-    assert complaint("up", cwd=tmp_path).startswith("drystone: NODE_PORTS is '0': ")
+    assert complaint("node", cwd=tmp_path).startswith("drystone: NODE_PORTS is '0': ")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "-inf", "1e9", "soon", ""])
@@ -152,7 +152,7 @@ def test_a_port_that_is_none(tmp_path: Path, port: str) -> None:
         (("classic", "node", 7000, 8000), "drystone classic node: Got unexpected extra argument"),
         (("up", "7000"), "drystone up: Got unexpected extra argument"),
         (("up", "--plan"), "drystone up: No such option"),
-        (("up", "--listen"), "drystone: Option '--listen' requires an argument"),
+        (("up", "--nodes"), "drystone: Option '--nodes' requires an argument"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(

@@ -29,8 +29,8 @@ def any_kind(request: pytest.FixtureRequest) -> Iterator[Callable[..., AnyNetwor
 
         def make(nodes: int, **options: Any) -> AnyNetwork:
             if request.param:
-                return ends.enter_context(Network(nodes, live=True, **options))
-            return Network(nodes, **options)
+                return ends.enter_context(LiveNetwork(nodes, **options))
+            return VirtualNetwork(nodes, **options)
 
         yield make
 
@@ -204,7 +204,7 @@ def test_news_are_read_one_after_another(network: AnyNetwork) -> None:
         assert heard.name == "n2"
         if isinstance(heard.news, NewTip):
             tip = heard.news.change.new.hash
-    names = set()
+    names: set[str] = set()
     while names < {"n0", "n1", "n2"}:
         names.add(next(everything).name)
     with pytest.raises(UserError, match="there is no node n9"):

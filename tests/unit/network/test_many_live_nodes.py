@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -115,12 +114,14 @@ class NodeProcess:
 def processes(tmp_path: Path) -> Iterator[dict[str, NodeProcess]]:
     """Three nodes, each in its own process, in a ring; all end with the test."""
     nodes: dict[str, NodeProcess] = {}
-    with ExitStack() as ends:
-        ends.callback(lambda: [node.end() for node in nodes.values()])
+    try:
         for name in ("a", "b", "c"):
             nodes[name] = NodeProcess(name, tmp_path)
         connect(nodes)
         yield nodes
+    finally:
+        for node in nodes.values():
+            node.end()
 
 
 def connect(nodes: dict[str, NodeProcess]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drystone.consensus.chains import LOCAL
+from drystone.consensus.chains import LOCAL, MAINNET
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
 from drystone.core.time import MILLISECOND_NS, SECOND_NS
@@ -18,10 +18,19 @@ from drystone.network.measuring import (
     stale_rate,
 )
 from drystone.network.plan import plan_from_options
-from drystone.network.planned import virtual_network
 from drystone.network.running import Run
 from drystone.network.scenario import Happening, Scenario
-from drystone.network.verbs import Heal, Kill, Mine, Part, Partition, Reorg, Restart
+from drystone.network.verbs import (
+    Heal,
+    Kill,
+    Mine,
+    Part,
+    Partition,
+    Reorg,
+    Restart,
+    Send,
+    SpendTwice,
+)
 from drystone.network.virtual import VirtualNetwork
 
 MS = MILLISECOND_NS
@@ -32,7 +41,7 @@ def measured(nodes: int, topology: str = "line") -> tuple[VirtualNetwork, Measur
     plan = plan_from_options(
         nodes, hashes_per_s=0, topology_name=topology, link=LinkSettings.in_ms(10)
     )
-    network = virtual_network(plan, watch=measuring.watch)
+    network = VirtualNetwork(plan=plan, watch=measuring.watch, warm_up_s=0)
     measuring.begin(network)
     network.run_for(5)
     return network, measuring
@@ -123,6 +132,27 @@ def test_stale_blocks_and_those_on_their_way_are_not_in_the_spread() -> None:
     assert most.quantiles_ns[50] == 30 * MS
 
 
+def test_payments_are_followed_to_their_blocks() -> None:
+    network, measuring = measured(3)
+    race = network.double_spend("alice", "bob", "carol", "1", via=["n0", "n2"])
+    measuring.paid(race)
+    measuring.paid(network.send("bob", "dave", "2 BTC", via="n1"), "n1")
+    measuring.refused("dave", "erin", 5, "dave can spend nothing")
+    network.run_for(20)
+    waiting = measuring.figures().payments
+    assert [paid.height for paid in waiting] == [None] * 4
+    network.mine("n2")
+    network.run_for(5)
+    figures = measuring.figures()
+    first, second, sent, refused = figures.payments
+    assert ((first, second),) == figures.races
+    assert (first.to, first.via, first.height) == ("bob", "n0", None)
+    assert (second.to, second.via, second.height) == ("carol", "n2", 120)
+    assert (sent.owner, sent.to, sent.amount, sent.via) == ("bob", "dave", 200_000_000, "n1")
+    assert (sent.race, sent.height, sent.refusal) == (None, 120, "")
+    assert (refused.txid, refused.refusal) == (None, "dave can spend nothing")
+
+
 # Running scenarios.
 
 
@@ -178,6 +208,19 @@ def test_a_reorganisation_by_hand_is_measured() -> None:
     assert {reorg.node for reorg in figures.reorgs if reorg.depth >= 4} == {"n0", "n1"}
 
 
+def test_a_payment_that_no_node_takes_is_counted_and_ends_nothing() -> None:
+    figures = Run(
+        scenario(
+            Happening(SECOND_NS, Send("nobody", "bob", 5_000), "event[0]"),
+            Happening(SECOND_NS, SpendTwice("alice", "bob", "carol", 10**8), "event[1]"),
+            duration_ns=200 * SECOND_NS,
+        )
+    ).go()
+    refused, *two = figures.payments
+    assert refused.refusal.startswith("nobody can spend 0 satoshis")
+    assert sum(paid.height is not None for paid in two) == 1
+
+
 def test_progress_is_told_and_may_end_it() -> None:
     seen: list[int] = []
 
@@ -211,8 +254,8 @@ def test_progress_is_told_and_may_end_it() -> None:
         (
             lambda: Run(
                 scenario(
-                    Happening(0, Part("n1", "n2"), "event[0]"),
-                    Happening(0, Part("n2", "n0"), "event[0]"),
+                    Happening(5 * SECOND_NS, Part("n1", "n2"), "event[0]"),
+                    Happening(5 * SECOND_NS, Part("n2", "n0"), "event[0]"),
                     Happening(100 * SECOND_NS, Reorg(1), "event[1]"),
                     duration_ns=200 * SECOND_NS,
                 )
@@ -233,3 +276,9 @@ def test_what_can_not_be_run_is_told(broken: Callable[[], Figures], complaint: s
 def test_the_history_of_local_is_no_news(tmp_path: Path) -> None:
     figures = Run(Scenario(plan_from_options(1, params=LOCAL), duration_ns=1)).go()
     assert figures.blocks == () and stale_rate([figures]) is None
+
+
+def test_a_chain_that_is_too_hard_to_search_is_told_with_the_way_out() -> None:
+    plan = plan_from_options(2, params=MAINNET, hashes_per_s=10**9)
+    with pytest.raises(UserError, match=r'lower hash rate, or take a chain with pow = "assumed"$'):
+        Run(Scenario(plan, duration_ns=600 * SECOND_NS)).go()

@@ -203,7 +203,7 @@ def test_the_banner_says_who_has_what_and_that_everybody_has_the_keys(network: A
     lines = network.account_lines(at="n1")
     assert lines == [
         "alice  dry1q86tt4wg4xh6rj0hpkwka62zqk9ls94m0hm6hyp  350 BTC, 1,650 BTC too young",
-        "bob  dry1qmffcn83anqr5wzak2fwv5775asnxnmf7jnneu0  350 BTC, 1,650 BTC too young",
+        "bob    dry1qmffcn83anqr5wzak2fwv5775asnxnmf7jnneu0  350 BTC, 1,650 BTC too young",
         "carol  dry1q9fayr947lqsd4d0t7xcg2f84llz0vmznmwqewn  300 BTC, 1,650 BTC too young",
         "everybody knows these accounts' keys: never pay them anything of worth",
     ]

@@ -10,7 +10,7 @@ from drystone.core.link import LinkSettings
 from drystone.core.streams import Connection
 from drystone.network.plan import LinkPlan, NodePlan, Plan, plan_from_options
 from drystone.network.plan_file import read_plan
-from drystone.network.planned import virtual_network
+from drystone.network.threaded import LiveNetwork
 from drystone.network.virtual import VirtualNetwork
 from drystone.p2p.netaddress import NetAddress
 
@@ -233,7 +233,7 @@ def test_a_file_that_can_not_be_read_is_told(tmp_path: Path) -> None:
 
 def test_the_network_is_as_planned(tmp_path: Path) -> None:
     plan = read_plan(written(tmp_path, WHOLE))
-    network = virtual_network(plan)
+    network = VirtualNetwork(plan=plan, warm_up_s=0)
     network.run_for(2)
     assert [(node.name, node.miner.hashes_per_s) for node in network] == [
         (node.name, node.hashes_per_s) for node in plan.nodes
@@ -252,10 +252,27 @@ def connections(network: VirtualNetwork, name: str) -> list[Connection[NetAddres
     return [peer for peer in peers if not peer.inbound]
 
 
+@pytest.mark.parametrize("kind", [VirtualNetwork, LiveNetwork])
+def test_a_network_of_either_world_is_made_from_a_file(
+    tmp_path: Path, kind: type[VirtualNetwork] | type[LiveNetwork]
+) -> None:
+    text = 'nodes = 4\ntopology = "star"\nhashes_per_s = 0\nchain = "regtest"'
+    plan = read_plan(written(tmp_path, text))
+    network = kind(plan=plan)
+    try:
+        assert network.params == REGTEST and list(network.nodes) == ["n0", "n1", "n2", "n3"]
+        network.mine("n1", 3)
+        network.wait_until_synced()
+        assert {node.tip.height for node in network} == {3}
+    finally:
+        if isinstance(network, LiveNetwork):
+            network.close()
+
+
 def test_the_same_plan_has_the_same_trace() -> None:
     digests = set()
     for seed in (1, 1, 2):
-        network = virtual_network(plan_from_options(4, topology_name="random:2", seed=seed))
+        network = VirtualNetwork(plan=plan_from_options(4, topology_name="random:2", seed=seed))
         network.run_for(60)
         digests.add(network.world.trace.digest())
     assert len(digests) == 2

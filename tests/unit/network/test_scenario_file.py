@@ -29,12 +29,16 @@ from drystone.network.verbs import (
     Reorg,
     Restart,
     ResumeMining,
+    Send,
     SetHashrate,
     SetLink,
+    SpendTwice,
     Verb,
 )
 
 ROOT = Path(__file__).parents[3]
+SEND = 'do = "send"\nfrom = "alice"\nto = "bob"\n'
+TWICE = 'do = "double_spend"\nfrom = "a"\nto = "b"\ninstead = "c"\namount = 1\n'
 
 
 def written(folder: Path, text: str) -> Path:
@@ -116,6 +120,22 @@ def test_a_seed_that_is_asked_for_takes_the_place_of_the_files(tmp_path: Path) -
         ('do = "restart"\nnode = "n1"', Restart("n1")),
         ('do = "reorg"\ndepth = 3\non = "n1"', Reorg(3, "n1")),
         ('do = "reorg"\ndepth = 3', Reorg(3)),
+        (
+            'do = "send"\nfrom = "alice"\nto = "bob"\namount = "1.5 BTC"',
+            Send("alice", "bob", 150_000_000),
+        ),
+        (
+            'do = "send"\nfrom = "alice"\nto = "zoe"\namount = 9\nvia = "n1"\nfee_rate = 1.5',
+            Send("alice", "zoe", 9, "n1", 1.5),
+        ),
+        (
+            'do = "double_spend"\nfrom = "a"\nto = "b"\ninstead = "c"\namount = "10 sat"',
+            SpendTwice("a", "b", "c", 10),
+        ),
+        (
+            f'{TWICE}via = ["n0", "n2"]\nfee_rate = 3',
+            SpendTwice("a", "b", "c", 1, ("n0", "n2"), 3),
+        ),
     ],
 )
 def test_each_verb_is_read(tmp_path: Path, text: str, verb: Verb) -> None:
@@ -197,6 +217,23 @@ def test_what_are_no_seeds_is_told(words: str) -> None:
         (event('do = "add_node"\nname = "x"\nevery = "1 s"'), "wanted none: a name is taken only"),
         (event('do = "add_node"\nname = "x"\nconnect = ["y"]'), 'event[0].connect: found "y"'),
         (event('do = "reorg"'), "event[0].depth: missing"),
+        (event(f"{SEND}amount = 1.5"), "event[0].amount: found 1.5, wanted bitcoins as text"),
+        (event(f"{SEND}amount = 0"), "event[0].amount: found 0, wanted bitcoins as text"),
+        (event(f'{SEND}amount = "22000000"'), 'event[0].amount: found "22000000", wanted'),
+        (event(f'{SEND}amount = 1\nvia = "x"'), 'event[0].via: found "x", wanted one of the'),
+        (event(f"{SEND}amount = 1\nfee_rate = -1"), "event[0].fee_rate: found -1, wanted"),
+        (
+            event('do = "send"\nfrom = "alice"\nto = "../x"\namount = 1'),
+            'event[0].to: found "../x", wanted an account or an address',
+        ),
+        (
+            event('do = "double_spend"\nfrom = "a"\nto = "b"\ninstead = "b"\namount = 1'),
+            'event[0].instead: found "b", wanted somebody else: a double spend pays two',
+        ),
+        (
+            event(f'{TWICE}via = ["n0", "n0"]'),
+            'event[0].via: found "n0", wanted two different nodes',
+        ),
         (event('do = "set_link"\nbetween = ["n0", "n1"]\nloss = "2"'), "event[0].loss: found"),
     ],
 )

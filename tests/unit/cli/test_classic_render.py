@@ -12,7 +12,7 @@ from drystone.classic.block import Block
 from drystone.classic.chain import Chain
 from drystone.classic.events import Copied, Created, Ignored, Tried
 from drystone.classic.node import Node, State
-from drystone.cli.view import render
+from drystone.cli.classic_view import render
 from drystone.core.time import SECOND_NS, Time
 from drystone.network.classic.board import Board
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.processes import free_udp_ports
 from tests.support.terminal import Terminal
 
-from drystone.cli.view import no_echo
+from drystone.cli.keyboard import no_echo
 
 CTRL_C = b"\x03"
 QUICK = ("--listen", "0.05", "--nonces", "8000")
@@ -22,7 +22,7 @@ def test_the_view_shows_three_nodes_that_mine_and_converge_and_ctrl_c_ends_it(
     tmp_path: Path,
 ) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         listed = ", ".join(map(str, ports))
         title = f"drystone 3 classic nodes on UDP 127.0.0.1, ports {listed}"
         terminal.wait_until(lambda text: title in text, why="the title")
@@ -56,7 +56,7 @@ def test_the_view_shows_three_nodes_that_mine_and_converge_and_ctrl_c_ends_it(
 
 def test_the_view_stays_in_place_and_does_not_scroll(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         for height in (2, 4):
             terminal.wait_until(
                 lambda text: re.search(rf"(CREATE|COPY) block {height}:", text),  # noqa: B023
@@ -71,7 +71,7 @@ def test_the_view_stays_in_place_and_does_not_scroll(tmp_path: Path) -> None:
 
 def test_keys_leave_no_trace(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         terminal.wait_until(lambda text: "Ctrl-C ends it" in text, why="a frame")
         for keys in (b"\r", b"hello\r", b"\r\r\r"):
             frames = terminal.raw.count("╭")
@@ -118,7 +118,9 @@ def test_who_has_no_keyboard_has_no_echo(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_80_columns_have_room_for_every_state_and_tip(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, columns=80, rows=24) as terminal:
+    with Terminal(
+        "classic", "up", *QUICK, cwd=tmp_path, ports=ports, columns=80, rows=24
+    ) as terminal:
         for letter, port in zip("ABC", ports, strict=True):
             row = re.compile(
                 rf"│  {letter}  {port} +\d+ +0000[0-9a-f]{{6}}"
@@ -131,7 +133,7 @@ def test_80_columns_have_room_for_every_state_and_tip(tmp_path: Path) -> None:
 
 def test_thirty_nodes_do_not_push_the_chain_off_the_screen(tmp_path: Path) -> None:
     ports = free_udp_ports(30)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, rows=24) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports, rows=24) as terminal:
         for wanted in (
             r"│ +and \d+ more nodes ",
             r"│ chain +0 ",
@@ -146,7 +148,9 @@ def test_thirty_nodes_do_not_push_the_chain_off_the_screen(tmp_path: Path) -> No
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 10), (8, 3)])
 def test_narrow_and_short_terminals_are_fine(tmp_path: Path, columns: int, rows: int) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, columns=columns, rows=rows) as terminal:
+    with Terminal(
+        "classic", "up", *QUICK, cwd=tmp_path, ports=ports, columns=columns, rows=rows
+    ) as terminal:
         terminal.wait_until(lambda _: terminal.raw.count("╭") > 5, why="some frames")
         terminal.press(CTRL_C)
         assert terminal.wait() == 0
@@ -155,7 +159,7 @@ def test_narrow_and_short_terminals_are_fine(tmp_path: Path, columns: int, rows:
 
 def test_a_window_may_change_its_size_meanwhile(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         for columns, rows in [(60, 20), (10, 4), (200, 60)]:
             frames = terminal.raw.count("╭")
             terminal.resize(columns, rows)
@@ -167,7 +171,7 @@ def test_a_window_may_change_its_size_meanwhile(tmp_path: Path) -> None:
 
 def test_plain_output_in_a_terminal_has_no_escape_sequences(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", "--plain", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", "--plain", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         terminal.wait_until(lambda text: f"{ports[0]} TRY up to 0..." in text, why="a plain line")
         terminal.press(CTRL_C)
         assert terminal.wait() == 0
@@ -180,14 +184,16 @@ def test_a_terminal_that_can_not_move_its_cursor_gets_plain_lines(
     tmp_path: Path, kind: str
 ) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports, env={"TERM": kind}) as terminal:
+    with Terminal(
+        "classic", "up", *QUICK, cwd=tmp_path, ports=ports, env={"TERM": kind}
+    ) as terminal:
         terminal.wait_until(lambda text: f"{ports[0]} TRY up to 0..." in text, why="a plain line")
         terminal.press(CTRL_C)
         assert terminal.wait() == 0
 
 
 def test_a_mistake_in_a_terminal_is_one_line_and_no_view(tmp_path: Path) -> None:
-    with Terminal("up", cwd=tmp_path, ports=(1, 1)) as terminal:
+    with Terminal("classic", "up", cwd=tmp_path, ports=(1, 1)) as terminal:
         assert terminal.wait() == 2
         assert terminal.raw.strip().count("\n") == 0
         assert terminal.raw.startswith("drystone: NODE_PORTS is '1,1': ")
@@ -195,7 +201,7 @@ def test_a_mistake_in_a_terminal_is_one_line_and_no_view(tmp_path: Path) -> None
 
 def test_impatience_in_the_view_costs_neither_the_summary_nor_the_status(tmp_path: Path) -> None:
     ports = free_udp_ports(3)
-    with Terminal("up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
+    with Terminal("classic", "up", *QUICK, cwd=tmp_path, ports=ports) as terminal:
         terminal.wait_until(lambda text: "listening" in text, why="a frame")
         terminal.press(CTRL_C * 5)
         assert terminal.wait() == 0
