@@ -160,6 +160,21 @@ def test_a_node_that_is_stopped_keeps_its_mempool_and_one_that_is_killed_does_no
     network.wait_until_connected()
 
 
+def test_who_is_disconnected_while_being_dialled_is_not_connected(network: AnyNetwork) -> None:
+    for name in ("one", "two"):
+        network.add_node(name)
+    network.connect("one", "two")
+    network.disconnect("one", "two")
+    network.connect("two", "n0")
+    network.wait_until_connected()
+    network.mine("n0", 2)
+    network.wait_until_synced(["n0", "n1", "n2", "two"])  # time enough for it, too
+    assert len(network["one"].node.peers) == 0
+    network.connect("one", "two")
+    network.wait_until_connected()
+    network.wait_until_synced()
+
+
 def test_nodes_that_are_down_are_not_waited_for(network: AnyNetwork) -> None:
     network.kill("n0")
     (mined,) = network.mine("n1")
