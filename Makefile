@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test interop lint docs bench fuzz kill soak picture history clean
+.PHONY: help up test interop lint docs bench fuzz kill soak hostile picture history clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,10 @@ kill: ## kill a process that keeps a chain on disk, a thousand times (ARGS="--ki
 soak: ## networks in virtual time with all that can go wrong, for an hour (ARGS="--minutes 10")
 	@sh tools/bootstrap.sh test
 	@exec .venv/bin/python -m tests.support.soak $(ARGS)
+
+hostile: ## attack a live node over TCP in every way we know, for half an hour (ARGS="--minutes 5")
+	@sh tools/bootstrap.sh test
+	@exec .venv/bin/python -m tests.support.hostile_campaign $(ARGS)
 
 picture: ## draw docs/live-view.svg anew, from a run in virtual time
 	@sh tools/bootstrap.sh run

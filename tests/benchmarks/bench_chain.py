@@ -39,8 +39,9 @@ from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.core.chance import Stream
 from drystone.drivers.miner import Miner
 from drystone.mining.budget import Budget
+from drystone.network.collector import calm_collector
 from drystone.network.mining import mine_blocks
-from drystone.network.opening import calm_collector, opened_chain
+from drystone.network.opening import opened_chain
 from drystone.primitives.block import Block
 
 NOW = REGTEST.genesis.header.time + 1_000_000_000

@@ -39,18 +39,17 @@ from tests.support.blocks import REGTEST
 from drystone.chain.chainstate import ChainState
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.consensus.chains import LOCAL
-from drystone.core.chance import Stream
 from drystone.core.time import Time
-from drystone.drivers.sockets import raise_open_files_limit
 from drystone.drivers.verifier import SignatureQueue
-from drystone.mempool.dump import Dump
-from drystone.mining.rates import default_hashes_per_s, shares
+from drystone.mining.rates import default_hashes_per_s
+from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.live import AsyncNetwork
 from drystone.network.live_node import LiveNode
-from drystone.network.opening import calm_collector, opened_chain
+from drystone.network.opening import opened_chain
 from drystone.network.virtual import VirtualNetwork
 from drystone.node.events import Connect, News, NewTip, TxAccepted
 from drystone.node.settings import default_settings
+from drystone.p2p.handshake import Permissions
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.hashes import BlockHash
 
@@ -134,31 +133,14 @@ def served_directory() -> Path:
     return datadir
 
 
-class OpenChain:
-    """The home of a node whose chain is open already, and is closed by others."""
-
-    def __init__(self, chain: ChainState) -> None:
-        self._chain = chain
-
-    def open(self) -> tuple[ChainState, Dump]:
-        """That chain, and an empty mempool."""
-        return self._chain, Dump()
-
-    def close(self, mempool: Dump) -> None:
-        """Nothing to do."""
-
-    def crash(self) -> None:
-        """Nothing to do."""
-
-
 async def serve(datadir: Path) -> None:
     """What the other process does: a node with a chain, until nobody listens any more."""
-    with opened_chain(datadir, REGTEST) as chain:
-        async with AsyncNetwork(params=REGTEST) as network:
-            node = await network.add_node("server", home=OpenChain(chain))
-            print(node.address.port, flush=True)
-            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-            print(time.process_time(), flush=True)
+    async with AsyncNetwork(params=REGTEST) as network:
+        home = DirectoryHome(datadir, REGTEST, SignatureQueue())
+        node = await network.add_node("server", home=home)
+        print(node.address.port, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        print(time.process_time(), flush=True)
 
 
 @contextmanager
@@ -181,7 +163,7 @@ def other_process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]
                 pipe.close()
 
 
-async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
+async def sync_from(port: int, home: Home) -> tuple[float, float]:
     """Get all there is from a peer; seconds of the clock, and of this process's processors."""
     done = asyncio.Event()
 
@@ -190,7 +172,7 @@ async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
             done.set()
 
     async with AsyncNetwork(params=REGTEST, watch=watch) as network:
-        node = await network.add_node("client", home=OpenChain(chain))
+        node = await network.add_node("client", home=home)
         began, spent = time.perf_counter(), time.process_time()
         node.command(Connect(NetAddress.from_text(f"127.0.0.1:{port}")))
         async with asyncio.timeout(LIMIT_S):
@@ -198,20 +180,14 @@ async def sync_from(port: int, chain: ChainState) -> tuple[float, float]:
         return time.perf_counter() - began, time.process_time() - spent
 
 
-@contextmanager
-def in_memory() -> Iterator[ChainState]:
-    """A new chain that lasts as long as this process."""
-    with SignatureQueue() as signatures, calm_collector():
-        yield ChainState(REGTEST, MemoryBlocks(), MemoryCoins(), signatures=signatures)
-
-
 def sync_once(where: str) -> None:
     """One synchronisation, in this process."""
     with other_process("--serve", str(served_directory())) as (server, port):
-        with tempfile.TemporaryDirectory() as folder:
-            opened = opened_chain(Path(folder), REGTEST) if where == "disk" else in_memory()
-            with opened as chain:
-                seconds, cpu = asyncio.run(sync_from(port, chain))
+        with tempfile.TemporaryDirectory() as folder, SignatureQueue() as signatures:
+            home: Home = MemoryHome(REGTEST, MemoryBlocks(), MemoryCoins(), signatures)
+            if where == "disk":
+                home = DirectoryHome(Path(folder), REGTEST, signatures)
+            seconds, cpu = asyncio.run(sync_from(port, home))
         served, _ = server.communicate(timeout=30)
         print(seconds, cpu, served.strip())
 
@@ -246,8 +222,10 @@ def bench_sync(options: argparse.Namespace) -> None:
 async def take_payments(kind: str) -> tuple[float, float]:
     """Let a peer send its transactions; seconds of the clock, and of this process's processors."""
     blocks, _ = flood_chain(PAYMENTS)
-    chain = ChainState(REGTEST, MemoryBlocks(), MemoryCoins())
+    stores = MemoryBlocks(), MemoryCoins()
+    chain = ChainState(REGTEST, *stores)
     submit(chain, iter(blocks[1:]), len(blocks))
+    chain.close()
     done = asyncio.Event()
     accepted = 0
     times: list[float] = []
@@ -263,9 +241,11 @@ async def take_payments(kind: str) -> tuple[float, float]:
 
     gc.collect()
     # Its chain is an old one, which must not keep it from taking transactions.
-    settings = replace(default_settings(REGTEST), max_tip_age_s=None)
+    # Who announces more than a hundred at once is asked for a part of them every two seconds, as by
+    # the reference client; unless it may relay as much as it likes.
+    settings = replace(default_settings(REGTEST), max_tip_age_s=None, permissions=Permissions.RELAY)
     async with AsyncNetwork(params=REGTEST, settings=settings, watch=watch) as network:
-        node = await network.add_node("pool", home=OpenChain(chain))
+        node = await network.add_node("pool", home=MemoryHome(REGTEST, *stores, SignatureQueue()))
         with other_process("--flood", kind) as (_, port):
             node.command(Connect(NetAddress.from_text(f"127.0.0.1:{port}")))
             async with asyncio.timeout(LIMIT_S):
@@ -312,39 +292,23 @@ def quantile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
-def links_of(count: int, degree: int) -> list[tuple[int, int]]:
-    """A ring, and chords at distances of chance until each node has about so many links."""
-    stream = Stream(1, "links")
-    links = {(n, (n + 1) % count) for n in range(count)} if count > 2 else {(0, 1)}
-    while len(links) < count * degree // 2:
-        one, other = stream.below(count), stream.below(count)
-        if one != other and (one, other) not in links and (other, one) not in links:
-            links.add((one, other))
-    return sorted(links)
-
-
-async def many_round(count: int, degree: int, seconds: float) -> None:
+async def many_round(count: int, topology: str, seconds: float) -> None:
     """So many nodes for so long."""
     clock, lag = Clock(), Lag()
-    mined: dict[BlockHash, int] = {}
     began = time.perf_counter()
-    async with AsyncNetwork(params=LOCAL, watch=clock) as network:
-        names = [(await network.add_node()).name for _ in range(count)]
-        for one, other in links_of(count, degree):
-            network.connect(names[one], names[other])
-        await all_ready(network, min(2, count - 1))
+    rate = default_hashes_per_s(LOCAL)
+    async with AsyncNetwork(
+        count, topology=topology, hashes_per_s=rate, seed=1, watch=clock, trouble=print
+    ) as network:
         started = time.perf_counter() - began
-        for name, share in zip(names, shares(default_hashes_per_s(LOCAL), count), strict=True):
-            network.set_hashrate(name, share)
         spent, since = time.process_time(), time.perf_counter()
         looking = asyncio.create_task(lag.run())
         await asyncio.sleep(seconds)
         looking.cancel()
         cpu = (time.process_time() - spent) / (time.perf_counter() - since)
-        for name in names:
-            network.set_hashrate(name, 0)
-        await asyncio.sleep(2)
-        tip = network[names[0]].node.chain
+        network.pause_mining()
+        await network.wait_until_synced()
+        tip = network["n0"].chain
         mined = {tip.at(height).hash: height for height in range(120, tip.height + 1)}
     reach = []
     for block_hash in mined:
@@ -371,11 +335,9 @@ async def many_round(count: int, degree: int, seconds: float) -> None:
 def bench_many(options: argparse.Namespace) -> None:
     """The default hash rate of the chain, shared out."""
     for count in map(int, options.nodes.split(",")):
-        trouble = raise_open_files_limit(count * 12)
-        if trouble is not None:
-            print(trouble)
         seconds = options.seconds if count > 100 else min(options.seconds, 30)
-        asyncio.run(many_round(count, min(8, count - 1), seconds))
+        topology = "full" if count < 9 else "random:8"
+        asyncio.run(many_round(count, topology, seconds))
 
 
 # Bytes for a block.

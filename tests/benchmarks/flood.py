@@ -36,7 +36,7 @@ from drystone.p2p.messages import (
     decode_message,
 )
 from drystone.p2p.messages.inventory import GetData
-from drystone.p2p.protocol import MSG_WTX
+from drystone.p2p.protocol import MSG_WTX, Services
 from drystone.primitives.block import Block
 from drystone.primitives.script import p2pkh, p2wpkh
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
@@ -128,7 +128,11 @@ class Flooder:
 
     def greet(self) -> None:
         """Shake hands, and wait for the other's verack."""
-        self._say(Version(nonce=7, user_agent=b"/flood/"), WtxidRelay(), Verack())
+        # Whom we chose ourselves, and who has blocks, is asked at once.
+        services = int(Services.NETWORK | Services.WITNESS)
+        self._say(
+            Version(services=services, nonce=7, user_agent=b"/flood/"), WtxidRelay(), Verack()
+        )
         while not any(isinstance(message, Verack) for message in self._listen()):
             pass
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from tests.fuzz.fuzz_targets import COME_OR_GO, PASS, RAW, NodeScript
 from tests.support.blocks import MinedChain
+from tests.support.branches import Branches
 from tests.support.spending import KEYS, LOCKS, SECRET, spend
 
 from drystone.consensus.chains import MAINNET, REGTEST
@@ -19,6 +21,7 @@ from drystone.p2p.messages import (
     BlockMessage,
     BlockTxn,
     GetBlockTxn,
+    GetData,
     GetHeaders,
     Headers,
     Inv,
@@ -87,6 +90,40 @@ def _messages(blocks: list[Block]) -> list[Message]:
     ]
 
 
+def _framed(message: Message, peer: int = 0) -> tuple[int, bytes]:
+    """A step of a node's script: a peer says a message."""
+    command = sorted(MESSAGES).index(message.command)
+    return peer, bytes((command,)) + message.encode()
+
+
+def _node_scripts() -> list[bytes]:
+    """A block that comes in each way, a branch, a transaction, and every message once."""
+    branches = Branches()
+    chain = branches.grow(branches.genesis, 3)
+    branch = branches.grow(chain[1], 3)
+    (block,) = branches.grow(chain[-1], 1)
+    pause, resume, leave, wait = (
+        (4 * COME_OR_GO, b"\1"),
+        (4 * COME_OR_GO, b"\2"),
+        (4 * COME_OR_GO, b"\3"),
+        (4 * PASS, b"\xff\1"),
+    )
+    inv = Inv((Inventory(MSG_BLOCK, block.hash), Inventory(MSG_WTX, bytes(32))))
+    wanted = GetData((Inventory(MSG_BLOCK, chain[0].hash), Inventory(4, chain[-1].hash)))
+    tx = block.coinbase
+    scripts: list[list[tuple[int, bytes]]] = [
+        [_framed(Headers((block.header,))), _framed(BlockMessage(block)), _framed(wanted, 1)],
+        [_framed(compact_block(block, nonce=7)), _framed(compact_block(block, nonce=8), 1)],
+        [_framed(inv), wait, _framed(TxMessage(tx)), _framed(BlockMessage(block), 2)],
+        [_framed(BlockMessage(one)) for one in branch],
+        [_framed(Headers(tuple([one.header for one in branch]))), leave, wait],
+        [pause, _framed(wanted), _framed(wanted), resume, wait],
+        [_framed(message, n % 4) for n, message in enumerate(_messages([*chain, block]))],
+        [(4 * RAW, V1Transport(REGTEST.magic).frame("ping", bytes(8)))] * 2,
+    ]
+    return [NodeScript(tuple(steps)).encode() for steps in scripts]
+
+
 def seeds() -> Mapping[str, list[bytes]]:
     """By target."""
     chain = MinedChain()
@@ -125,6 +162,7 @@ def seeds() -> Mapping[str, list[bytes]]:
             for one in _messages(blocks)
         ]
         + [V1Transport(REGTEST.magic).frame("ping", bytes(8))],
+        "node": _node_scripts(),
         "script": scripts,
         "address": [b"\0" + text.encode() for text in texts if text]
         + [b"\1" + base58.decode(text, 40)[:-4] for text in texts if text and text[0] in "13LK"]

@@ -7,8 +7,12 @@ is replayed by an ordinary test.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
+
+from tests.support.branches import Branches
+from tests.support.node import Bench, Talker
 
 from drystone.consensus.block import check_block, contextual_check_block
 from drystone.consensus.chains import MAINNET, REGTEST, SIGNET
@@ -40,6 +44,9 @@ from drystone.mempool.outcomes import Accepted
 from drystone.mempool.policy import Policy
 from drystone.mempool.pool import Mempool
 from drystone.mempool.script_cache import ScriptCache
+from drystone.node.connection import MAX_HELD_BYTES
+from drystone.node.events import Closed, Paused, Resumed
+from drystone.node.serving import MAX_UNSERVED
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.messages import MESSAGES, decode_message
 from drystone.primitives.block import Block, BlockHeader, BlockLocator
@@ -194,6 +201,76 @@ def message(data: bytes) -> None:
     whole, cut = V1Transport(REGTEST.magic), V1Transport(REGTEST.magic)
     half = len(data) // 2
     assert whole.receive(data) == cut.receive(data[:half]) + cut.receive(data[half:])
+
+
+class NodeScript(NamedTuple):
+    """What peers of a node do, a step at a time, as the bytes of `node` have it."""
+
+    steps: tuple[tuple[int, bytes], ...]  # 4 times what is done, plus who; and with which bytes
+
+    def encode(self) -> bytes:
+        """A byte that says what, and the bytes after their length."""
+        return b"".join(
+            bytes((what,)) + (b"\xff" + len(data).to_bytes(2, "little") + data)
+            for what, data in self.steps
+        )
+
+
+FRAMED, RAW, COME_OR_GO, PASS = range(4)
+_PEERS: Final = 4
+
+
+def node(data: bytes) -> None:
+    """Peers come, say anything, stop reading, and go; nothing is raised, and nothing is kept."""
+    bench = Bench(replace(REGTEST, pow_assumed=True), blocks=_branch(), unix_s=_NODE_TIME)
+    peers = [bench.peer() for _ in range(_PEERS)]
+    feed = _Feed(data)
+    commands = sorted(MESSAGES)
+    while feed.data:
+        what, which = divmod(feed.number(1), _PEERS)  # as a script has it: 4 * what + who
+        payload = feed.some()
+        peer = peers[which]
+        if peer.closed is not None:
+            peer = peers[which] = bench.peer(inbound=bool(which % 2))
+        what %= 4
+        if what == FRAMED:
+            peer.send_payload(commands[payload[0] % len(commands)] if payload else "", payload[1:])
+        elif what == RAW and payload:
+            peer.send_bytes(payload)
+        elif what == COME_OR_GO:
+            _come_or_go(bench, peer, payload)
+        elif what == PASS:
+            bench.pass_(int.from_bytes(payload[:2], "little") / 10)
+        for conn in bench.node.peers.values():
+            assert conn.held_bytes <= MAX_HELD_BYTES and len(conn.unserved) <= MAX_UNSERVED
+        assert bench.wake_at is None or bench.wake_at >= bench.now_ns
+        assert not bench.chain.tip.is_failed
+    for number in list(bench.node.peers):
+        bench.handle(Closed(number))
+    assert not len(bench.node.blocks.download) and not len(bench.node.blocks.partial)
+    assert not len(bench.node.transactions.orphans)
+
+
+def _come_or_go(bench: Bench, peer: Talker, how: bytes) -> None:
+    if how[:1] == b"\1":
+        bench.handle(Paused(peer.number))
+    elif how[:1] == b"\2":
+        bench.handle(Resumed(peer.number))
+    elif how[:1] == b"\3":
+        peer.hang_up()
+    else:
+        silent = Talker(bench, len(bench.peers) + 1)
+        silent.send_bytes(how)
+
+
+@cache
+def _branch() -> list[Block]:
+    """The node's chain."""
+    branches = Branches()
+    return branches.grow(branches.genesis, 3)
+
+
+_NODE_TIME: Final = REGTEST.genesis.header.time + 10_000
 
 
 def script(data: bytes) -> None:
@@ -396,6 +473,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         block,
         message_parts,
         message,
+        node,
         mempool,
         script,
         address,
@@ -409,6 +487,7 @@ MAX_BYTES: Final = {
     "message_parts": 1 << 12,
     "mempool": 1 << 13,
     "message": 1 << 13,
+    "node": 1 << 12,
     "script": 1 << 11,
     "address": 200,
     "interpreter": 1 << 12,

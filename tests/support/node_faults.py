@@ -81,7 +81,13 @@ class FaultyNodes:
     """
 
     def __init__(
-        self, seed: int, nodes: int, *, faults: Faults = Faults(), keep_trace: bool = False
+        self,
+        seed: int,
+        nodes: int,
+        *,
+        faults: Faults = Faults(),
+        keep_trace: bool = False,
+        sharing: bool = True,
     ) -> None:
         self.seed = seed
         self.faults = faults
@@ -94,7 +100,12 @@ class FaultyNodes:
         self._stores: dict[str, FailingBlocks] = {}
         self._tips: dict[str, tuple[int, BlockHash]] = {}
         network = self.network = VirtualNetwork(
-            0, seed=seed, keep_trace=keep_trace, stores=self._failing_stores, watch=self._watch
+            0,
+            seed=seed,
+            keep_trace=keep_trace,
+            stores=self._failing_stores,
+            watch=self._watch,
+            sharing=sharing,
         )
         for rate in shares(default_hashes_per_s(network.params), nodes):
             network.add_node(hashes_per_s=rate)

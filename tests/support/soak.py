@@ -3,8 +3,8 @@
     python -m tests.support.soak --minutes 60
 
 Each run is that of `node_faults`, with all that it checks. One in ten is made in two processes that
-hash differently, and their traces are compared. The first failure ends it, with the command that
-shows the same run again.
+hash differently, in the second one by nodes that share nothing, and their traces are compared. The
+first failure ends it, with the command that shows the same run again.
 """
 
 import argparse
@@ -64,9 +64,9 @@ def runs(first_seed: int) -> Iterator[Run]:
         yield Run(seed, nodes, kind)
 
 
-def made(run: Run) -> Done:
+def made(run: Run, *, sharing: bool = True) -> Done:
     """Make a run, here and now."""
-    faulty = FaultyNodes(run.seed, run.nodes, faults=KINDS[run.kind])
+    faulty = FaultyNodes(run.seed, run.nodes, faults=KINDS[run.kind], sharing=sharing)
     error = ""
     try:
         faulty.run()
@@ -90,7 +90,8 @@ def made(run: Run) -> Done:
 def serve() -> None:
     """As a worker: runs come in as lines of JSON, and go out so."""
     for line in sys.stdin:
-        print(json.dumps(made(Run(*json.loads(line)))), flush=True)
+        run, sharing = json.loads(line)
+        print(json.dumps(made(Run(*run), sharing=sharing)), flush=True)
 
 
 class Worker:
@@ -107,13 +108,13 @@ class Worker:
             start_new_session=True,  # Ctrl-C is for us
         )
 
-    def make(self, run: Run) -> Done:
+    def make(self, run: Run, *, sharing: bool) -> Done:
         """Have it make a run."""
         assert self._process.stdin and self._process.stdout
         timer = threading.Timer(LIMIT_S, self._process.kill)
         timer.start()
         try:
-            self._process.stdin.write(json.dumps(run) + "\n")
+            self._process.stdin.write(json.dumps((run, sharing)) + "\n")
             self._process.stdin.flush()
             answer = self._process.stdout.readline()
         except (OSError, ValueError):  # it is dead, or we have ended it
@@ -163,7 +164,7 @@ class Campaign:
                 run = next(self._runs)
             done = self._made_by(number, run)
             if not done.error and run.seed % REPEATED == 0:
-                again = self._made_by((number + 1) % len(self._workers), run)
+                again = self._made_by((number + 1) % len(self._workers), run, sharing=False)
                 self._note({"runs made twice": 1}, again.peak_kb)
                 if again.digest != done.digest:
                     done = done._replace(error=again.error or "another process, another trace\n")
@@ -174,9 +175,9 @@ class Campaign:
                 self.failure = run, done.error
                 self.has_ended.set()
 
-    def _made_by(self, number: int, run: Run) -> Done:
+    def _made_by(self, number: int, run: Run, *, sharing: bool = True) -> Done:
         with self._busy[number]:
-            return self._workers[number].make(run)
+            return self._workers[number].make(run, sharing=sharing)
 
     def _note(self, counts: dict[str, int], peak_kb: int) -> None:
         with self._lock:

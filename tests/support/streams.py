@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from drystone.core.link import LinkSettings
-from drystone.core.streams import Streams
+from drystone.core.streams import CHUNK_BYTES, Streams
 from drystone.drivers.sockets import SocketAddress
 from drystone.drivers.tcp import TcpNetwork, TcpStreams
 from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
@@ -145,12 +145,15 @@ class TcpNoting(Noting[SocketAddress]):
     def __init__(self, *, takes: bool = True) -> None:
         super().__init__()
         self.takes = takes  # whether it is through with bytes as soon as it has them
+        self.weight: dict[int, int] = {}  # by peer, of all that came, as `taken` counts it
         self._changed = asyncio.Event()
 
     def received(self, peer: int, data: bytes) -> None:
         super().received(peer, data)
+        weight = len(data) + CHUNK_BYTES
+        self.weight[peer] = self.weight.get(peer, 0) + weight
         if self.takes:
-            self.streams.taken(peer, len(data))
+            self.streams.taken(peer, weight)
 
     def note(self, line: str) -> None:
         super().note(line)

@@ -19,17 +19,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from drystone.chain.coins import CoinsCache, CoinsChange
+from drystone.chain.coins import MOST_READ, CoinsCache, CoinsChange
+from drystone.chain.findings import Finding, Findings, again
 from drystone.chain.recent import RecentBlocks
 from drystone.chain.signatures import AtOnce, Signatures, Verdict
 from drystone.chain.store import BlockStore, BlockUndo, CoinStore, StoreError, Validity
 from drystone.chain.tree import BlockNode, BlockTree, fork_of, path_up
-from drystone.consensus.block import check_block, contextual_check_block
 from drystone.consensus.coins import Coin
 from drystone.consensus.connect import BlockChange, Known, check_scripts, connect_block
 from drystone.consensus.deployments import script_flags
 from drystone.consensus.errors import BlockInvalid, Rejected
-from drystone.consensus.header import check_header, contextual_check_header
+from drystone.consensus.header import (
+    check_header,
+    check_not_from_the_future,
+    contextual_check_header,
+)
 from drystone.consensus.params import MAX_FUTURE_BLOCK_TIME_S, Params
 from drystone.consensus.pow import next_bits
 from drystone.consensus.verifier import SignatureCheck, verify_one_by_one
@@ -97,7 +101,7 @@ class _Connected(NamedTuple):
     """A block that was connected on paper, its signatures perhaps not yet checked."""
 
     node: BlockNode
-    block: Block
+    finding: Finding
     change: BlockChange
     verdict: Verdict | None  # None: there was nothing to ask
 
@@ -128,7 +132,8 @@ class ChainState:
 
     blocks, coins: the stores, which are this object's alone from here on. signatures: who checks
     them. are_scripts_assumed: whether a block's scripts are taken to be valid without a look.
-    progress: is told while coins that lag behind are walked to the tip.
+    progress: is told while coins that lag behind are walked to the tip. findings: about blocks,
+    which other nodes of the same chain may share.
 
     known_scripts: tells of which transactions the scripts were found valid before: a mempool's
     cache, which its node puts here.
@@ -145,21 +150,25 @@ class ChainState:
         coins: CoinStore,
         *,
         signatures: Signatures | None = None,
+        findings: Findings | None = None,
         are_scripts_assumed: Callable[[BlockNode], bool] = _never,
         flush_changes: int = FLUSH_CHANGES,
         flush_blocks: int = FLUSH_BLOCKS,
+        coins_read: int = MOST_READ,
         progress: Progress = _no_progress,
     ) -> None:
         self.params = params
         self.tree = BlockTree(params.genesis.header)
         self._blocks = blocks
-        self._coins = CoinsCache(coins)
+        self._coins = CoinsCache(coins, coins_read)
         self._signatures = signatures or AtOnce()
+        self.findings = findings or Findings.none(params)
         self._are_scripts_assumed = are_scripts_assumed
         self._flush_changes = flush_changes
         self._flush_blocks = flush_blocks
         self._recent = RecentBlocks()
         self._active = [self.tree.genesis]
+        self.tip = self.tree.genesis  # the last block of the chain
         self._dirty: dict[BlockNode, None] = {}  # nodes whose records are to be committed
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
@@ -169,11 +178,6 @@ class ChainState:
         self._open(coins.tip, progress)
 
     # ------------------------------------------------------------------ looking
-
-    @property
-    def tip(self) -> BlockNode:
-        """The last block of the chain."""
-        return self._active[-1]
 
     @property
     def height(self) -> int:
@@ -238,6 +242,10 @@ class ChainState:
 
     # ------------------------------------------------------------------ what comes in
 
+    def is_mutated(self, block: Block, *, expect_commitment: bool) -> bool:
+        """Whether these bytes can't be the block that the header stands for: `consensus.block`."""
+        return self.findings.of(block).is_mutated(expect_commitment=expect_commitment)
+
     def submit_header(self, header: BlockHeader, *, now: int) -> BlockNode:
         """Take in a header alone. now: unix seconds, by which it may be two hours ahead.
 
@@ -245,11 +253,18 @@ class ChainState:
         """
         return self.submit_headers([header], now=now)[0]
 
-    def submit_headers(self, headers: Iterable[BlockHeader], *, now: int) -> list[BlockNode]:
+    def submit_headers(self, headers: Sequence[BlockHeader], *, now: int) -> list[BlockNode]:
         """Take in headers, parents first; at the first that is refused the others are left.
 
         Raises what `submit_header` does; those before it have been taken in.
         """
+        known = [
+            node
+            for header in headers
+            if (node := self.tree.get(header.hash)) is not None and not node.is_failed
+        ]
+        if len(known) == len(headers) and self._trouble is None:  # as most announcements are
+            return known
         with self._step():
             try:
                 return [self._accept_header(header, now) for header in headers]
@@ -370,29 +385,41 @@ class ChainState:
             if node.is_failed:
                 raise BlockInvalid("duplicate-invalid", f"known to be: {node.failure or 'below'}")
             return node
-        check_header(header, self.params)
+        known = self.findings.header(header.hash)
+        if known is None:
+            check_header(header, self.params)
         parent = self.tree.parent_of(header)
+        max_time = now + MAX_FUTURE_BLOCK_TIME_S
+        if known is not None:
+            check_not_from_the_future(header, max_time)
+            node = self.tree.add(known.header, parent, known)
+        else:
+            self._check_header_in_place(header, parent, max_time)
+            node = self.tree.add(header, parent)
+            self.findings.keeps_rules(node)
+        self._dirty[node] = None
+        return node
+
+    def _check_header_in_place(self, header: BlockHeader, parent: BlockNode, max_time: int) -> None:
         contextual_check_header(
             header,
             parent.header,
             height=parent.height + 1,
             expected_bits=next_bits(parent.height, parent.header_at, header.time, self.params),
             previous_median_time=parent.median_time_past,
-            max_time=now + MAX_FUTURE_BLOCK_TIME_S,
+            max_time=max_time,
             params=self.params,
         )
-        node = self.tree.add(header, parent)
-        self._dirty[node] = None
-        return node
 
     def _receive(self, arrival: Arrival, now: int) -> Outcome:
-        block = arrival.block
+        finding = self.findings.of(arrival.block)
+        block = finding.block
         try:
-            check_block(block, self.params)
+            finding.check(self.params)
             node = self._accept_header(block.header, now)
             if node.has_data:
                 return Outcome(node, is_new=False, error=None)
-            self._check_in_place(block, node)
+            self._check_in_place(finding, node)
         except Rejected as error:
             return Outcome(self.tree.get(block.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
@@ -400,16 +427,11 @@ class ChainState:
         self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
         return Outcome(node, is_new=True, error=None)
 
-    def _check_in_place(self, block: Block, node: BlockNode) -> None:
+    def _check_in_place(self, finding: Finding, node: BlockNode) -> None:
         """The rules of a block on top of its headers; one that breaks them is marked."""
         assert node.parent is not None
         try:
-            contextual_check_block(
-                block,
-                height=node.height,
-                previous_median_time=node.parent.median_time_past,
-                params=self.params,
-            )
+            finding.check_in_place(node.height, node.parent.median_time_past, self.params)
         except BlockInvalid as error:
             self._fail(node, error.reason)
             raise
@@ -483,7 +505,10 @@ class ChainState:
         waiting: those below it. If this one is invalid, but one of those is, too, that one is to
         be found. Raises _FoundInvalid.
         """
-        block = self.block(node.hash)
+        finding = self.findings.of(self.block(node.hash))
+        if finding.change is not None:
+            paper.connect(finding.change)
+            return _Connected(node, finding, finding.change, None)
         verdict: Verdict | None = None
 
         def are_valid(checks: Sequence[SignatureCheck]) -> bool:
@@ -492,21 +517,25 @@ class ChainState:
             return True  # for now
 
         is_known = node.validity is Validity.SCRIPTS
+        is_assumed = is_known or self._are_scripts_assumed(node)
         try:
+            if finding.unfit is not None and not is_assumed:
+                raise again(finding.unfit)
             change = self._connect_block(
-                block,
-                node,
-                paper,
-                None if is_known or self._are_scripts_assumed(node) else are_valid,
+                finding.block, node, paper, None if is_assumed else are_valid
             )
         except BlockInvalid as error:
             if is_known:
                 raise self._disagreement(node, error) from None
+            if not is_assumed:
+                finding.unfit = again(error)
             while waiting:
                 self._settle(waiting.popleft())
             raise _FoundInvalid(node, error) from None
         paper.connect(change)
-        return _Connected(node, block, change, verdict)
+        if verdict is None and not is_assumed:  # it has no signatures to wait for
+            finding.connected(change)
+        return _Connected(node, finding, change, verdict)
 
     def _connect_block(
         self,
@@ -532,17 +561,25 @@ class ChainState:
 
     def _settle(self, connected: _Connected) -> None:
         """Wait for a block's signatures. Raises _FoundInvalid."""
-        node, block, change, verdict = connected
-        if verdict is not None and not verdict():
-            flags = script_flags(self.params, node.height, node.hash)
-            try:
-                check_scripts(block.vtx[1:], change.inputs, flags, verify_one_by_one)
-            except BlockInvalid as error:
-                raise _FoundInvalid(node, error) from None
+        node, finding, change, verdict = connected
+        if verdict is not None:
+            if not verdict():
+                self._find_invalid_script(node, finding, change)
+            finding.connected(change)
         if node.validity is not Validity.SCRIPTS:
-            self._blocks.add_undo(node.hash, BlockUndo(tuple(change.spent.items())))
+            undo = finding.undo or BlockUndo(tuple(change.spent.items()))
+            self._blocks.add_undo(node.hash, undo)
             node.validity = Validity.SCRIPTS
             self._dirty[node] = None
+
+    def _find_invalid_script(self, node: BlockNode, finding: Finding, change: BlockChange) -> None:
+        """A signature is wrong: whether the scripts are, and which. Raises _FoundInvalid."""
+        flags = script_flags(self.params, node.height, node.hash)
+        try:
+            check_scripts(finding.block.vtx[1:], change.inputs, flags, verify_one_by_one)
+        except BlockInvalid as error:
+            finding.unfit = again(error)
+            raise _FoundInvalid(node, error) from None
 
     def _commit(self, tip: BlockNode | None = None, paper: CoinsChange | None = None) -> None:
         """Acknowledge what is new; only then let the coins and the chain follow."""
@@ -561,6 +598,7 @@ class ChainState:
         self._unflushed_blocks += len(self._active) - (fork.height + 1) + len(way)
         del self._active[fork.height + 1 :]
         self._active += way
+        self.tip = self._active[-1]
 
     def _change_from(self, start: BlockNode) -> TipChange:
         """What it meant that the tip moved."""

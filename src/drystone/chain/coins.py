@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Final
 
 from drystone.chain.store import BlockUndo, CoinStore
 from drystone.consensus.coins import Coin, CoinsView
@@ -59,6 +60,9 @@ def outpoints_left_by(block: Block) -> list[OutPoint]:
     ]
 
 
+MOST_READ: Final = 200_000
+
+
 class CoinsCache:
     """The coins at the chain's tip: those in a store, and what has changed since it was written.
 
@@ -66,10 +70,11 @@ class CoinsCache:
     CCoinsViewCache.
 
     fresh: coins that are not in the store. gone: outpoints of coins that are, and are no more.
-    Both wait for `flush`. most_read: so many coins read from the store are kept at hand.
+    Both wait for `flush`. most_read: so many coins read from the store are kept at hand; 0 for one
+    that has them in memory anyway.
     """
 
-    def __init__(self, store: CoinStore, most_read: int = 200_000) -> None:
+    def __init__(self, store: CoinStore, most_read: int = MOST_READ) -> None:
         self._store = store
         self._most_read = most_read
         self._fresh: dict[OutPoint, Coin] = {}
@@ -122,6 +127,8 @@ class CoinsCache:
 
     def _keep_read(self, outpoint: OutPoint, coin: Coin) -> None:
         if len(self._read) >= self._most_read:
+            if not self._most_read:
+                return
             self._drop(max(1, self._most_read // 8))
         self._read[outpoint] = coin
 

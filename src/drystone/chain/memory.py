@@ -11,28 +11,25 @@ from drystone.primitives.transaction import OutPoint
 
 
 class MemoryBlocks:
-    """A BlockStore of dictionaries. Blocks are kept as objects, and may be shared by many nodes."""
+    """A BlockStore of dictionaries. Blocks are kept as objects, and may be shared by many nodes.
 
-    def __init__(self) -> None:
+    base: a store with what came before, which must not change any more; several may have the same.
+    """
+
+    def __init__(self, base: "MemoryBlocks | None" = None) -> None:
+        self._base = base
         self._blocks: dict[BlockHash, Block] = {}
         self._undo: dict[BlockHash, BlockUndo] = {}
         self._records: dict[BlockHash, BlockRecord] = {}
-        self._tip: BlockHash | None = None
-
-    def copy(self) -> Self:
-        """One that holds the same, and goes its own way from here on."""
-        other = type(self)()
-        other.__dict__.update(
-            _blocks=self._blocks.copy(),
-            _undo=self._undo.copy(),
-            _records=self._records.copy(),
-            _tip=self._tip,
-        )
-        return other
+        self._tip: BlockHash | None = base.load().tip if base is not None else None
 
     def load(self) -> Loaded:
         """What an earlier chain on this store has committed."""
-        return Loaded(list(self._records.values()), self._tip, ())
+        records = self._records
+        if self._base is not None:
+            below = self._base.load().records
+            records = {record.header.hash: record for record in below} | records
+        return Loaded(list(records.values()), self._tip, ())
 
     def took_in_unrecorded(self) -> None:
         """Nothing to do."""
@@ -53,15 +50,25 @@ class MemoryBlocks:
 
     def block(self, block_hash: BlockHash) -> Block:
         """A block that was added."""
-        return self._blocks[block_hash]
+        block = self._blocks.get(block_hash)
+        if block is None:
+            if self._base is None:
+                raise KeyError(block_hash)
+            return self._base.block(block_hash)
+        return block
 
     def block_bytes(self, block_hash: BlockHash) -> bytes:
         """The same as on the wire."""
-        return self._blocks[block_hash].encode()
+        return self.block(block_hash).encode()
 
     def undo(self, block_hash: BlockHash) -> BlockUndo:
         """The undo data that were added."""
-        return self._undo[block_hash]
+        undo = self._undo.get(block_hash)
+        if undo is None:
+            if self._base is None:
+                raise KeyError(block_hash)
+            return self._base.undo(block_hash)
+        return undo
 
     def sync(self) -> None:
         """Nothing to do."""

@@ -11,6 +11,7 @@ what was found out about each.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from drystone.chain.store import BlockRecord, Validity
 from drystone.consensus.errors import BlockInvalid, BlockOrphan
@@ -18,6 +19,14 @@ from drystone.consensus.locktime import MEDIAN_TIME_SPAN, median_time_past
 from drystone.consensus.pow import block_work
 from drystone.primitives.block import BlockHeader
 from drystone.primitives.hashes import BlockHash, display
+
+
+class KnownHeader(NamedTuple):
+    """A header that keeps the rules, and what it and those below it make together."""
+
+    header: BlockHeader
+    chainwork: int
+    median_time_past: int
 
 
 class BlockNode:
@@ -46,24 +55,27 @@ class BlockNode:
         "validity",
     )
 
-    def __init__(self, header: BlockHeader, parent: "BlockNode | None") -> None:
+    def __init__(
+        self, header: BlockHeader, parent: "BlockNode | None", known: "KnownHeader | None" = None
+    ) -> None:
         self.header = header
         self.parent = parent
         self.children: list[BlockNode] = []
         self.height: int = 0
-        self.chainwork: int = block_work(header.bits)
         self.skip: BlockNode | None = None
+        work = 0
         if parent is not None:
             self.height += parent.height + 1
-            self.chainwork += parent.chainwork
+            work = parent.chainwork
             self.skip = parent.ancestor(skip_height(self.height))
+        self.chainwork: int = known.chainwork if known else work + block_work(header.bits)
         self.validity = Validity.TREE
         self.tx_count = 0
         self.sequence = 0
         self.is_complete = False
         self.is_failed = False
         self.failure: str | None = None
-        self._median_time: int | None = None
+        self._median_time: int | None = known.median_time_past if known else None
 
     @property
     def hash(self) -> BlockHash:
@@ -196,14 +208,11 @@ class BlockTree:
     def __init__(self, genesis: BlockHeader) -> None:
         self.genesis = BlockNode(genesis, None)
         self.nodes: dict[BlockHash, BlockNode] = {genesis.hash: self.genesis}
+        self.get = self.nodes.get  # the node of a block, or None if it isn't known
         self.leaves: dict[BlockNode, None] = {self.genesis: None}  # ordered, as sets are not
         self.candidates: dict[BlockNode, None] = {}
         self._next_sequence = 0
         self._precious_sequence = 0
-
-    def get(self, block_hash: BlockHash) -> BlockNode | None:
-        """The node of a block, or None if it isn't known."""
-        return self.nodes.get(block_hash)
 
     def parent_of(self, header: BlockHeader) -> BlockNode:
         """The node that a header builds on.
@@ -217,9 +226,11 @@ class BlockTree:
             raise BlockInvalid("bad-prevblk", f"builds on {display(header.prev_hash)}")
         return parent
 
-    def add(self, header: BlockHeader, parent: BlockNode) -> BlockNode:
+    def add(
+        self, header: BlockHeader, parent: BlockNode, known: KnownHeader | None = None
+    ) -> BlockNode:
         """A new node for a header that passes the rules on top of its parent."""
-        node = self.nodes[header.hash] = BlockNode(header, parent)
+        node = self.nodes[header.hash] = BlockNode(header, parent, known)
         node.is_failed = parent.is_failed
         parent.children.append(node)
         self.leaves.pop(parent, None)

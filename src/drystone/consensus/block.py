@@ -67,13 +67,13 @@ def contextual_check_block(
 def is_block_mutated(block: Block, *, expect_commitment: bool) -> bool:
     """Whether these bytes can't be the block that the header stands for. Core: IsBlockMutated.
 
-    Whoever sends them is at fault, and nothing is known of the block. block: of one transaction at
-    least. expect_commitment: whether witnesses are active (BIP141).
+    Whoever sends them is at fault, and nothing is known of the block. expect_commitment: whether
+    witnesses are active (BIP141).
     """
     root, mutated = block.merkle_root()
     if root != block.header.merkle_root or mutated:
         return True
-    if not block.coinbase.is_coinbase:
+    if not block.vtx or not block.coinbase.is_coinbase:
         # Two hashes of an inner node pass for a transaction of 64 bytes.
         return any(tx.stripped_size == INNER_NODE_BYTES for tx in block.vtx)
     try:

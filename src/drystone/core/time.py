@@ -16,6 +16,15 @@ class Time(NamedTuple):
     unix_s: int
 
 
+def earliest(*times: int | None) -> int | None:
+    """The first of some times, or None if nothing is to happen at any."""
+    first = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
+
+
 class Clock(Protocol):
     """Whoever is asked for the time: the system's clock, or a simulated one."""
 

@@ -33,6 +33,7 @@ READ_BYTES: Final = 1 << 18  # at most at a time
 INBOX_BYTES: Final = 1_000_000  # of one connection; beyond that it is not read
 HOST_INBOX_BYTES: Final = 16_000_000  # of all connections of a host together
 LINGER_S: Final = 10  # for what was sent last, and for the other side's end
+LINGER_BYTES: Final = 5_000_000  # that may still come in meanwhile, to nowhere
 _READ_BYTES_WHEN_FULL: Final = 1 << 10  # a read can't be of nothing
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -69,6 +70,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         self._sent_bytes = 0
         self._received_bytes = 0
         self._untaken_bytes = 0  # handed over, and not yet through the core
+        self._unwanted_bytes = 0  # read after the end
         self._is_reading = True
         self._backlog: deque[bytes] = deque()  # what the transport doesn't take yet
         self._backlog_bytes = 0
@@ -101,7 +103,7 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._loop.call_soon(self._tell_paused)
 
     def taken(self, size_bytes: int) -> None:
-        """The core is through with so many bytes of what it was handed."""
+        """The core is through with so much of what it was handed: see `TcpStreams.taken`."""
         self._untaken_bytes -= size_bytes
         self.mind_inbox()
 
@@ -181,6 +183,10 @@ class TcpConnection(asyncio.BufferedProtocol):
             self._received_bytes += nbytes
             self.line.put(bytes(self._buffer[:nbytes]))
             self.mind_inbox()
+            return
+        self._unwanted_bytes += nbytes
+        if self._unwanted_bytes > LINGER_BYTES:  # it has other things to do than to hear us out
+            self.abort(CLOSED_HERE)
 
     def eof_received(self) -> bool:
         """The other side has said all. True keeps the connection until what it said has arrived."""
@@ -212,7 +218,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         if not self.is_open:
             return
         if isinstance(item, bytes):
-            self._untaken_bytes += len(item)
+            self._untaken_bytes += len(item) + CHUNK_BYTES
             self.host.received(self, item)
         elif item == CLOSED_THERE:
             self._forget(item, at_once=True)
@@ -299,6 +305,7 @@ class TcpConnection(asyncio.BufferedProtocol):
         """Give the last bytes time; not while they are held."""
         if not self._is_held and self._transport is not None and self._lingering is None:
             self._lingering = self._loop.call_later(LINGER_S, self.abort, CLOSED_HERE)
+            self.host.lingers(self)
 
     def _stop_lingering(self) -> None:
         if self._lingering is not None:

@@ -3,11 +3,11 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from drystone.core.host import Core
-from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock
+from drystone.core.time import MILLISECOND_NS, SECOND_NS, Clock, Time
 from drystone.drivers.clock import system_clock
 
 Event = TypeVar("Event")
@@ -36,7 +36,10 @@ class LiveHost(Generic[Event, Action]):
         self._wake = wake
         self._clock = clock
         self._wake_at_ns: int | None = None
-        self._events: deque[tuple[Event, Callable[[], None] | None]] = deque()
+        self._has_woken = False  # the core, since it was handed an event
+        # By source, the one whose turn it is first.
+        self._events: dict[Hashable, deque[tuple[Event, Callable[[], None] | None]]] = {}
+        self._urgent: deque[Event] = deque()
         self._places = QUEUE_EVENTS  # free ones, for what is posted or offered
         self._posters: deque[asyncio.Future[None]] = deque()  # each waits for a place
         self._idle: asyncio.Future[None] | None = None  # what `run` waits for, if it does
@@ -65,12 +68,27 @@ class LiveHost(Generic[Event, Action]):
         self.put(event, self._give_place_back)
         return True
 
-    def put(self, event: Event, done: Callable[[], None] | None = None) -> None:
+    def put(
+        self,
+        event: Event,
+        done: Callable[[], None] | None = None,
+        *,
+        source: Hashable = None,
+    ) -> None:
         """Hand the core an event, room or not: for who bounds what he hands over himself.
 
-        done: is called when the core is through with it.
+        done: is called when the core is through with it. source: whose events come in order; those
+        of several sources come by turns, so that no flood delays the others.
         """
-        self._events.append((event, done))
+        waiting = self._events.get(source)
+        if waiting is None:
+            waiting = self._events[source] = deque()
+        waiting.append((event, done))
+        self._stir()
+
+    def put_first(self, event: Event) -> None:
+        """Hand the core an event before all that waits: for what tells it to slow down."""
+        self._urgent.append(event)
         self._stir()
 
     def wake_at(self, mono_ns: int) -> None:
@@ -84,7 +102,7 @@ class LiveHost(Generic[Event, Action]):
 
     async def run(self) -> None:
         """Begin, and serve the core until cancelled."""
-        self._handle(self._wake)
+        self._handle(self._wake, self._clock())
         turn_ends_ns = time.monotonic_ns() + TURN_NS
         try:
             while True:
@@ -103,22 +121,39 @@ class LiveHost(Generic[Event, Action]):
     def _handle_next(self) -> bool:
         """Handle the next event, or the wake-up if it is due; False if there is neither.
 
-        A wake-up that is due goes before what waits in the queue: a flood must not delay it.
+        A wake-up that is due goes before what waits in the queue: a flood must not delay it. But
+        not twice in a row: nor must a core that always wants to be woken delay the queue.
         """
-        if self._wake_at_ns is not None and self._clock().mono_ns >= self._wake_at_ns:
-            self._wake_at_ns = None
-            self._handle(self._wake)
+        if self._urgent:
+            self._handle(self._urgent.popleft(), self._clock())
             return True
+        if self._wake_at_ns is None and not self._events:
+            return False
+        now = self._clock()
+        if (
+            self._wake_at_ns is not None
+            and not (self._has_woken and self._events)
+            and now.mono_ns >= self._wake_at_ns
+        ):
+            self._wake_at_ns = None
+            self._has_woken = True
+            self._handle(self._wake, now)
+            return True
+        self._has_woken = False
         if not self._events:
             return False
-        event, done = self._events.popleft()
-        self._handle(event)
+        source, waiting = next(iter(self._events.items()))
+        del self._events[source]
+        event, done = waiting.popleft()
+        if waiting:
+            self._events[source] = waiting
+        self._handle(event, now)
         if done is not None:
             done()
         return True
 
-    def _handle(self, event: Event) -> None:
-        for action in self._core.handle(event, self._clock()):
+    def _handle(self, event: Event, now: Time) -> None:
+        for action in self._core.handle(event, now):
             self._perform(action)
 
     async def _rest(self) -> None:

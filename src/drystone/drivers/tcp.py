@@ -14,6 +14,7 @@ from typing import Final, Self
 from drystone.core.chance import Stream
 from drystone.core.link import Direction, LinkSettings
 from drystone.core.streams import (
+    CHUNK_BYTES,
     CLOSED_HERE,
     CUT,
     DIAL_TIMEOUT_S,
@@ -31,6 +32,7 @@ from drystone.drivers.connection import HOST_INBOX_BYTES, READ_BYTES, TcpConnect
 from drystone.drivers.sockets import OUT_OF_FILES, SocketAddress, bind_tcp, reason_of
 
 BACKLOG: Final = 1024  # connections that may wait to be accepted
+MAX_LINGERING: Final = 64  # sockets of a host that outlive their connections; then the oldest goes
 GOODBYE_S: Final = 1.0  # at the end, for last bytes and the other sides' ends
 _ACCEPT_AGAIN_S: Final = 0.2  # after the system has refused a socket
 _ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104  known when somebody listens there
@@ -336,6 +338,7 @@ class TcpStreams:
         self._dialling: list[SocketAddress] = []
         self._inbox_bytes = 0
         self._waiting: dict[TcpConnection, None] = {}  # not read until there is room
+        self._lingering: dict[TcpConnection, None] = {}  # over, but for their sockets
 
     def listen(self, address: SocketAddress) -> SocketAddress:
         """Take connections at an address from now on; with port 0 the system chooses one.
@@ -366,7 +369,10 @@ class TcpStreams:
             connection.close()
 
     def taken(self, peer: int, size_bytes: int) -> None:
-        """We are through with so many of the bytes that were received from a peer."""
+        """We are through with so many of the bytes that were received from a peer.
+
+        size_bytes: CHUNK_BYTES for each piece included.
+        """
         self._inbox_bytes -= size_bytes
         connection = self._connections.get(peer)
         if connection is not None:
@@ -431,7 +437,7 @@ class TcpStreams:
 
     def received(self, connection: TcpConnection, data: bytes) -> None:
         """Bytes have come."""
-        self._inbox_bytes += len(data)
+        self._inbox_bytes += len(data) + CHUNK_BYTES
         self.user.received(connection.peer, data)
 
     def waits_for_room(self, connection: TcpConnection) -> None:
@@ -447,9 +453,18 @@ class TcpStreams:
         if self.is_up:
             self.user.closed(connection.peer, reason)
 
+    def lingers(self, connection: TcpConnection) -> None:
+        """It is over, but for its last bytes. Who fills the table of open files with these ends."""
+        self._lingering[connection] = None
+        if len(self._lingering) > MAX_LINGERING:
+            oldest = next(iter(self._lingering))
+            del self._lingering[oldest]
+            oldest.abort(CLOSED_HERE)
+
     def lost(self, connection: TcpConnection) -> None:
         """Its socket is gone, too."""
         self._waiting.pop(connection, None)
+        self._lingering.pop(connection, None)
         self._network.lost(connection)
 
     def refused(self, address: SocketAddress, reason: str) -> None:

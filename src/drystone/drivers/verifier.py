@@ -11,7 +11,7 @@ from drystone.consensus.verifier import Algorithm, SignatureCheck, verify_one_by
 from drystone.kernel import native_available
 from drystone.kernel.signatures import CheckQueue, pack_ecdsa, pack_schnorr, verify_packed
 
-LEAST_CHECKS: Final = 16  # fewer aren't worth starting threads for
+LEAST_CHECKS: Final = 8  # fewer aren't worth starting threads for
 _PACK = {Algorithm.ECDSA: pack_ecdsa, Algorithm.SCHNORR: pack_schnorr}
 
 
@@ -31,7 +31,7 @@ class SignatureQueue:
 
     def __call__(self, checks: Sequence[SignatureCheck], /) -> bool:
         """Whether all of a batch are valid."""
-        if len(checks) < LEAST_CHECKS and native_available():
+        if len(checks) < 2 * LEAST_CHECKS and native_available():
             packed = packed_checks(checks)
             return packed is not None and verify_packed(packed)
         return self.start(checks)()

@@ -12,6 +12,7 @@ What takes a while is to be awaited; what only has to be said is not.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.chains import params_of
+from drystone.network.collector import calm_collector
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
 from drystone.network.listening import Heard, Listener, Listeners
 from drystone.network.live_node import LiveNode, net_address
@@ -45,6 +47,7 @@ from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
 from drystone.network.virtual import MOST_EXPECTED_HASHES, opening_stores
 from drystone.node.events import Connect, Disconnect, News, Reply
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import OutPoint, Transaction
@@ -106,6 +109,8 @@ class AsyncNetwork(Members[LiveNode]):
             )
         self.params = params if plan is None else plan.params
         self._listeners = Listeners()
+        self._signatures = SignatureQueue()
+        self.sharing = Sharing(self.params, self._signatures)  # a block is checked once for all
         self.clock = SettableClock(system_clock)
         self.payments = Payments(self.params, self.nodes, self.clock)
         self.watch = watch
@@ -116,7 +121,7 @@ class AsyncNetwork(Members[LiveNode]):
         self._trouble = trouble
         self._tcp = TcpNetwork(plan.link if plan else link, seed=self._seed, trouble=trouble)
         self._mining = MiningThread()
-        self._signatures = SignatureQueue()  # its threads begin once there is something to check
+        self._collector = calm_collector()
         self._tasks = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -125,6 +130,7 @@ class AsyncNetwork(Members[LiveNode]):
     async def __aenter__(self) -> Self:
         await self._tcp.__aenter__()
         await self._tasks.__aenter__()
+        self._collector.__enter__()
         try:
             if self._plan is not None:
                 await self._begin(self._plan)
@@ -159,6 +165,7 @@ class AsyncNetwork(Members[LiveNode]):
         finally:
             self._signatures.close()
             self._mining.close()
+            self._collector.__exit__(None, None, None)
 
     async def _begin(self, plan: Plan) -> None:
         """Start all nodes, and wait until they have shaken hands."""
@@ -200,11 +207,12 @@ class AsyncNetwork(Members[LiveNode]):
             listen=listen,
             streams=partial(Stream, self._seed, "node", name),
             settings=settings or self._settings.named(name),
+            sharing=self.sharing,
             script_pubkey=account(name).script_pubkey,
             told=partial(self._news, name),
             failed=partial(self._failed, name),
-            clock=self.clock,
             mining=self._mining,
+            clock=self.clock,
         )
         node.set_hashrate(hashes_per_s)
         node.pause_mining(is_paused=self._is_paused)
@@ -530,6 +538,17 @@ class AsyncNetwork(Members[LiveNode]):
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
 
+    def missing_connections(self) -> list[tuple[str, str]]:
+        """Those that are not there now, where both nodes are up and no cut runs between them."""
+        wanted = [pair for pair in self._connections if self._can_connect(*pair)]
+        diallers = Counter(other for _, other in wanted)
+        return [
+            (one, other)
+            for one, other in wanted
+            if not self._has_dialled(one, other)
+            or (other in self.nodes and self[other].inbound < diallers[other])
+        ]
+
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""
         return self._tcp.is_cut(one, other)
@@ -567,11 +586,15 @@ class AsyncNetwork(Members[LiveNode]):
         self._address_of(name)  # a foreign node's has no name
 
     def _is_missing(self, one: str, other: str) -> bool:
-        if not self[one].is_up:
-            return False
-        if other in self.nodes and (not self[other].is_up or self.is_cut(one, other)):
-            return False
-        return not self[one].is_connected_to(self._address_of(other))
+        return self._can_connect(one, other) and not self._has_dialled(one, other)
+
+    def _has_dialled(self, one: str, other: str) -> bool:
+        return self[one].is_connected_to(self._address_of(other))
+
+    def _can_connect(self, one: str, other: str) -> bool:
+        if other not in self.nodes:  # a foreign one
+            return self[one].is_up
+        return self[one].is_up and self[other].is_up and not self.is_cut(one, other)
 
     def _news(self, name: str, news: News) -> None:
         self._changed.set()

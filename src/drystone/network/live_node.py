@@ -1,4 +1,4 @@
-"""One full node for real: the core on a clock, over TCP."""
+"""One full node for real: the core on a clock, over TCP, with a miner beside it."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from drystone.chain.tree import BlockNode
 from drystone.consensus.pow import block_work
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
+from drystone.core.streams import CHUNK_BYTES
 from drystone.core.time import Clock
 from drystone.drivers.host import LiveHost
 from drystone.drivers.mining_thread import MiningThread, SharedMiner
@@ -50,6 +51,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction
@@ -65,6 +67,7 @@ class LiveNode:
     listen: where it takes connections; with port 0 the system chooses, and a node that comes back
     takes the same again. streams: of chance, by the number of the start and by purpose. told: hears
     what the node announces. failed: hears of a store that can't go on; the node has stopped then.
+    mining: where its blocks are searched, beside those of other nodes.
     """
 
     def __init__(
@@ -76,11 +79,12 @@ class LiveNode:
         listen: SocketAddress,
         streams: Callable[..., Stream],
         settings: Settings,
+        sharing: Sharing,
         script_pubkey: bytes,
         told: Callable[[News], None],
         failed: Callable[[StoreError], None],
-        clock: Clock,
         mining: MiningThread,
+        clock: Clock,
     ) -> None:
         self.name = name
         self.address = listen
@@ -92,6 +96,7 @@ class LiveNode:
         self._home = home
         self._streams_of_chance = streams
         self._settings = settings
+        self._sharing = sharing
         self._told = told
         self._failed = failed
         self._clock = clock
@@ -119,9 +124,10 @@ class LiveNode:
         chain, saved = self._home.open()
         try:
             self._starts += 1
-            mempool = Mempool(chain.params)
+            chain.findings = self._sharing.findings
+            mempool = Mempool(chain.params, scripts=self._sharing.scripts)
             mempool.restore(saved, ChainView.at_tip(chain), self._clock().unix_s)
-            self.node = Node(chain, mempool, streams, self._settings)
+            self.node = Node(chain, mempool, streams, self._settings, self._sharing.wire)
             self._host = LiveHost(self.node, self._perform, Wake(), self._clock)
             self._streams = self._tcp.attach(self.name, self)
             self.address = self._streams.listen(self.address)
@@ -307,16 +313,16 @@ class LiveNode:
 
     def connected(self, peer: int, *, inbound: bool, address: SocketAddress) -> None:
         """There is a connection."""
-        self._host.put(Connected(peer, inbound, net_address(address)))
+        self._host.put(Connected(peer, inbound, net_address(address)), source=peer)
 
     def received(self, peer: int, data: bytes) -> None:
         """Bytes came in."""
-        done = partial(self._streams.taken, peer, len(data))
-        self._host.put(Received(peer, data), done)
+        done = partial(self._streams.taken, peer, len(data) + CHUNK_BYTES)
+        self._host.put(Received(peer, data), done, source=peer)
 
     def closed(self, peer: int, reason: str) -> None:
         """A connection is over."""
-        self._host.put(Closed(peer, reason))
+        self._host.put(Closed(peer, reason), source=peer)
 
     def refused(self, address: SocketAddress, reason: str) -> None:
         """What was dialled did not become a connection."""
@@ -324,11 +330,11 @@ class LiveNode:
 
     def paused(self, peer: int) -> None:
         """Much waits for a peer."""
-        self._host.put(Paused(peer))
+        self._host.put_first(Paused(peer))
 
     def resumed(self, peer: int) -> None:
         """It is less now."""
-        self._host.put(Resumed(peer))
+        self._host.put_first(Resumed(peer))
 
     # ------------------------------------------------------------------ looking
 

@@ -1,10 +1,8 @@
 """Opening a chain that is kept in a directory, with all that belongs to it."""
 
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState
 from drystone.chain.importing import ImportReport, take_in_unrecorded
@@ -17,14 +15,13 @@ from drystone.drivers.history import local_history
 from drystone.drivers.store.blocks import Fsync
 from drystone.drivers.store.directory import ChainDirectory
 from drystone.drivers.verifier import SignatureQueue
+from drystone.network.collector import calm_collector
 
 Progress = Callable[[str, int, int | None], None]
 """Is told what is being done, and how many blocks of how many are, if that is known.
 
 Whatever it raises ends the opening; nothing is lost by that.
 """
-
-_COLLECT_AFTER: Final = 2_000_000  # objects; with Python's 700, coins are looked at all the time
 
 
 def _no_progress(_what: str, _done: int, _total: int | None) -> None:
@@ -120,18 +117,3 @@ def _bring_up_to_date(chain: ChainState, progress: Progress, note: Callable[[str
         note(f"{report.orphans:,} blocks are left aside, since blocks below them are missing")
     if chain.params == LOCAL and chain.height == 0:
         chain.submit_all(map(Arrival, local_history()), now=now)
-
-
-@contextmanager
-def calm_collector() -> Iterator[None]:
-    """Let Python's collector of reference cycles look less often.
-
-    Blocks and coins make no cycles, but hundreds of thousands of objects, which it would walk over
-    and over: a fifth of an import's time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(_COLLECT_AFTER, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

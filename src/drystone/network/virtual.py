@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
+from drystone.chain.bases import FLUSH_BLOCKS, SharedCoins
 from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.coins import MOST_READ
 from drystone.chain.importing import take_in_unrecorded
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.chain.store import BlockStore, CoinStore
@@ -39,6 +41,7 @@ from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.chains import params_of
+from drystone.network.collector import calm_collector
 from drystone.network.failing_store import Died
 from drystone.network.listening import Heard, Listeners
 from drystone.network.members import Members, check_count, check_hashrate, check_seconds
@@ -79,6 +82,7 @@ from drystone.node.events import (
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
@@ -126,7 +130,7 @@ class VirtualNode:
         self._streams: HostStreams[str, NetAddress]
         self._saved = Dump()  # the mempool, over a stop in good order
         self._starts = 0
-        self._alarm = 0  # only the latest wake-up asked for counts
+        self._alarm = network.world.alarm(lambda: self.handle(Wake()))
         self._replies = 0
         self.answers: dict[int, Reply] = {}
         self.start()
@@ -160,13 +164,21 @@ class VirtualNode:
         def stream(purpose: str) -> Stream:
             return world.stream("node", self.name, start, purpose)
 
-        chain = ChainState(self._network.params, self._blocks, self._coins)
+        params, sharing = self._network.params, self._network.sharing
+        chain = ChainState(
+            params,
+            self._blocks,
+            self._coins,
+            findings=sharing.findings,
+            flush_blocks=FLUSH_BLOCKS,
+            coins_read=0 if isinstance(self._coins, SharedCoins) else MOST_READ,
+        )
         for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
             pass  # a block that a crash had left half taken in
-        mempool = Mempool(self._network.params)
+        mempool = Mempool(params, scripts=sharing.scripts)
         saved, self._saved = self._saved, Dump()
         mempool.restore(saved, ChainView.at_tip(chain), self._network.clock().unix_s)
-        self.node = Node(chain, mempool, stream, self._settings)
+        self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
         self._streams = self._network.links.attach(self.name, self, self.address)
         self._streams.listen(self.address)
         self.is_up = True
@@ -180,7 +192,7 @@ class VirtualNode:
 
     def _go_down(self) -> None:
         self.is_up = False
-        self._alarm += 1
+        self._alarm.set(None)
         self.miner.offer(None)
 
     # ------------------------------------------------------------------ events and actions
@@ -196,35 +208,24 @@ class VirtualNode:
             self.crash()
             return
         for action in actions:
-            self._perform(action)
+            if type(action) is Send:
+                self._streams.send(action.peer, action.data)
+            else:
+                self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        if isinstance(action, Send):
-            self._streams.send(action.peer, action.data)
-        elif isinstance(action, Announce):
+        if isinstance(action, Announce):
             self._network.told(self.name, action.news)
         elif isinstance(action, WakeAt):
-            self._wake_at(action.mono_ns)
+            self._alarm.set(action.mono_ns)
         elif isinstance(action, Mine):
             self.miner.offer(action.offer)
         elif isinstance(action, Close):
             self._streams.close(action.peer)
         elif isinstance(action, Dial):
             self._streams.dial(action.address)
-        else:
+        elif isinstance(action, Reply):
             self.answers[action.id] = action
-
-    def _wake_at(self, mono_ns: int | None) -> None:
-        self._alarm += 1
-        if mono_ns is None:
-            return
-        alarm, world = self._alarm, self._network.world
-
-        def ring() -> None:
-            if alarm == self._alarm:
-                self.handle(Wake())
-
-        world.at(max(mono_ns, world.now_ns), ring)
 
     def order_mining(self) -> None:
         """Have the core offer blocks if anybody is to search them."""
@@ -315,7 +316,7 @@ class VirtualMiner:
         self._offer: Offer | None = None
         self._expected = 1
         self._since_ns = 0  # spent up to here
-        self._search = 0  # only the latest counts
+        self._alarm = network.world.alarm(self._find)
         self._is_paused = False
 
     def offer(self, offer: Offer | None) -> None:
@@ -351,17 +352,11 @@ class VirtualMiner:
 
     def _plan(self) -> None:
         """Find the block when what is left will be spent."""
-        self._search += 1
         if not self._is_busy:
+            self._alarm.set(None)
             return
-        search = self._search
         wait_ns = -(-self._left * self._expected * SECOND_NS // (self.hashes_per_s << 64))
-
-        def ring() -> None:
-            if search == self._search:
-                self._find()
-
-        self._network.world.after(wait_ns, ring)
+        self._alarm.set(self._network.world.now_ns + wait_ns)
 
     def _find(self) -> None:
         self._left = unit_exponential(self._dice)
@@ -380,6 +375,8 @@ class VirtualNetwork(Members[VirtualNode]):
     `mine`. topology: who is connected to whom. seed: of all chance. watch: is told what nodes
     announce. stores: where a node of some name keeps its chain, if not in memory. plan: in place
     of nodes, chain, rates, topology, link and seed. warm_up_s: for handshakes, if there are nodes.
+    sharing: whether what one node has read or checked is known to the others, which changes nothing
+    but the time it takes.
     """
 
     def __init__(
@@ -398,6 +395,7 @@ class VirtualNetwork(Members[VirtualNode]):
         stores: Callable[[str], Stores] | None = None,
         plan: Plan | None = None,
         warm_up_s: float = 1,
+        sharing: bool = True,
     ) -> None:
         super().__init__()
         params = params if chain is None else params_of(chain)
@@ -413,14 +411,16 @@ class VirtualNetwork(Members[VirtualNode]):
         if plan is not None:
             params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
+        self.sharing = Sharing(params) if sharing else Sharing.none(params)
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self._listeners = Listeners()
         self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
-        self._stores = stores or (lambda _name: opening_stores(params))
+        self._stores = stores or (lambda _name: self._opening_stores())
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
+        self._now = Time(0, self._unix_start)
         self._is_paused = False
         if plan is not None:
             self._build(plan)
@@ -437,7 +437,9 @@ class VirtualNetwork(Members[VirtualNode]):
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
         now_ns = self.world.now_ns
-        return Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        if now_ns != self._now.mono_ns:  # much happens at the same time
+            self._now = Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        return self._now
 
     # ------------------------------------------------------------------ verbs
 
@@ -656,6 +658,7 @@ class VirtualNetwork(Members[VirtualNode]):
             self.run_for(ahead_s)
         else:
             self._unix_start += ahead_s
+            self._now = Time(self._now.mono_ns, unix_s)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""
@@ -666,11 +669,13 @@ class VirtualNetwork(Members[VirtualNode]):
 
     def run_for(self, seconds: float) -> None:
         """Let virtual seconds pass."""
-        self.world.run_for(round(seconds * SECOND_NS))
+        with calm_collector():
+            self.world.run_for(round(seconds * SECOND_NS))
 
     def run_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Run until something is the case. Raises TimeoutError."""
-        self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
+        with calm_collector():
+            self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
 
     def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
@@ -798,6 +803,12 @@ class VirtualNetwork(Members[VirtualNode]):
 
     # ------------------------------------------------------------------ for the nodes
 
+    def _opening_stores(self) -> Stores:
+        blocks, coins = opening_stores(self.params)
+        if self.sharing.coins is None:
+            return blocks, coins
+        return blocks, SharedCoins(self.sharing.coins, coins)
+
     def solved(self, offer: Offer) -> Block:
         """The block on offer, really searched. Raises UserError if that would take too long."""
         template = offer.template(self.clock().unix_s)
@@ -846,7 +857,7 @@ def opening_stores(params: Params) -> tuple[MemoryBlocks, MemoryCoins]:
     if params != LOCAL:
         return MemoryBlocks(), MemoryCoins()
     blocks, coins = _local_stores()
-    return blocks.copy(), coins.copy()
+    return MemoryBlocks(blocks), coins.copy()
 
 
 @cache

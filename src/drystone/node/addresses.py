@@ -5,7 +5,7 @@ from typing import Final
 
 from drystone.core.chance import Stream
 from drystone.core.samplers import exponential_ns
-from drystone.core.time import SECOND_NS, Time
+from drystone.core.time import SECOND_NS, Time, earliest
 from drystone.node.connection import Connection
 from drystone.node.events import Dial
 from drystone.node.settings import Settings
@@ -49,9 +49,9 @@ class Addresses:
         """The handshake is over."""
         peer, now_s = conn.peer, turn.now.unix_s
         if not peer.kind.is_inbound:
-            told = PeerAddress(now_s, int(peer.services), peer.address)
+            told = PeerAddress(now_s, peer.version.services, peer.address)
             self.known.add([told], peer.address, now_s=now_s)
-            self.known.set_services(peer.address, int(peer.services))
+            self.known.set_services(peer.address, peer.version.services)
             self.known.good(peer.address, now_s=now_s)
         if peer.kind.relays_addresses:
             self._listening[conn.id] = None
@@ -101,12 +101,12 @@ class Addresses:
     def conclude(self, turn: Turn) -> int | None:
         """Pass on what is due, and find whom to dial; when something will be due."""
         now_ns = turn.now.mono_ns
-        times: list[int] = []
+        dial_ns: int | None = None
         if self._settings.seeks_peers:
             if now_ns >= self._dial_ns:
                 has_found = self._seek(turn)
                 self._dial_ns = now_ns + (DIAL_INTERVAL_NS if has_found else PAUSE_NS)
-            times.append(self._dial_ns)
+            dial_ns = self._dial_ns
         due_ns = self._gossip.due_at()
         if due_ns is not None and due_ns <= now_ns:
             for id_, told in self._gossip.due(turn.now).items():
@@ -114,9 +114,7 @@ class Addresses:
                 wants_v2 = conn.peer.wants_addrv2
                 turn.send(conn, AddrV2(addresses) if wants_v2 else Addr(addresses))
             due_ns = self._gossip.due_at()
-        if due_ns is not None:
-            times.append(due_ns)
-        return min(times, default=None)
+        return due_ns if dial_ns is None else earliest(dial_ns, due_ns)
 
     # ------------------------------------------------------------------ places
 

@@ -28,6 +28,7 @@ class Announcing:
         self._chain = chain
         self._download = download
         self._serving = serving
+        self._headers: tuple[BlockNode, bytes] | None = None  # the last that were told, as bytes
 
     def queue(self, conn: Connection, change: TipChange) -> None:
         """The tip has moved: a peer is to hear of the blocks that came, the last few at most."""
@@ -37,8 +38,6 @@ class Announcing:
     def announce(self, conn: Connection, turn: Turn) -> None:
         """Tell a peer what is queued for it."""
         nodes, conn.blocks_to_announce = conn.blocks_to_announce, []
-        if not nodes:
-            return
         wants_compact = conn.peer.wants_cmpctblocks and len(nodes) == 1
         news: list[BlockNode] | None = None
         if len(nodes) <= MAX_BLOCKS_TO_ANNOUNCE and (conn.peer.prefers_headers or wants_compact):
@@ -49,7 +48,7 @@ class Announcing:
             if len(news) == 1 and conn.peer.wants_cmpctblocks:
                 self._serving.send_compact(conn, news[0], turn)
             elif conn.peer.prefers_headers:
-                turn.send(conn, Headers(tuple([node.header for node in news])))
+                self._by_headers(conn, news, turn)
             else:
                 self._by_inv(conn, news[-1], turn)
                 return
@@ -58,16 +57,25 @@ class Announcing:
     def _connecting(self, conn: Connection, nodes: list[BlockNode]) -> list[BlockNode] | None:
         """Those that a peer lacks and whose headers it can connect; None if it can't."""
         news: list[BlockNode] = []
+        best, sent = self._download.best_known(conn.id), conn.best_header_sent
         for node in nodes:
             if not self._chain.is_active(node) or (news and node.parent is not news[-1]):
                 return None  # reorganised meanwhile
             if not news:
-                if self.has_header(conn, node):
+                if _is_below(node, best, sent):
                     continue
-                if node.parent is not None and not self.has_header(conn, node.parent):
+                if node.parent is not None and not _is_below(node.parent, best, sent):
                     return None
             news.append(node)
         return news
+
+    def _by_headers(self, conn: Connection, nodes: list[BlockNode], turn: Turn) -> None:
+        if len(nodes) > 1:
+            turn.send(conn, Headers(tuple([node.header for node in nodes])))
+            return
+        if self._headers is None or self._headers[0] is not nodes[0]:
+            self._headers = nodes[0], Headers((nodes[0].header,)).encode()
+        turn.send_payload(conn, Headers.command, self._headers[1])
 
     def _by_inv(self, conn: Connection, node: BlockNode, turn: Turn) -> None:
         if not self.has_header(conn, node):
@@ -75,7 +83,14 @@ class Announcing:
 
     def has_header(self, conn: Connection, node: BlockNode) -> bool:
         """Whether a peer has a header, as far as we know. Core: PeerHasHeader."""
-        best, sent = self._download.best_known(conn.id), conn.best_header_sent
-        return (best is not None and best.descends_from(node)) or (
-            sent is not None and sent.descends_from(node)
-        )
+        return _is_below(node, self._download.best_known(conn.id), conn.best_header_sent)
+
+
+def _is_below(node: BlockNode, *tops: BlockNode | None) -> bool:
+    """Whether a block is one of some others, or below one."""
+    for top in tops:
+        if top is node:
+            return True
+        if top is not None and top.height > node.height and top.descends_from(node):
+            return True
+    return False

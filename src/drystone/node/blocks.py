@@ -14,7 +14,6 @@ from typing import Final
 
 from drystone.chain.chainstate import Arrival, ChainState, Submission, TipChange
 from drystone.chain.tree import BlockNode
-from drystone.consensus.block import is_block_mutated
 from drystone.consensus.errors import (
     BlockInvalid,
     BlockMutated,
@@ -23,7 +22,7 @@ from drystone.consensus.errors import (
 )
 from drystone.consensus.pow import block_work
 from drystone.core.chance import Dice
-from drystone.core.time import SECOND_NS
+from drystone.core.time import SECOND_NS, earliest
 from drystone.node.announcing import Announcing
 from drystone.node.connection import Connection
 from drystone.node.events import BlockRefused, Invalidate, NewTip, Prefer, Reconsider
@@ -169,7 +168,8 @@ class Blocks:
                 is_preferred=peer.is_preferred_download,
                 may_stay=Permissions.NOBAN in peer.permissions,
             )
-        if peer.kind in _CHOSEN:
+        conn.is_chosen = peer.kind in _CHOSEN
+        if conn.is_chosen:
             is_full_relay = peer.kind is ConnectionKind.OUTBOUND_FULL_RELAY
             self._chain_sync.connected(conn.id, is_full_relay=is_full_relay)
         conn.serves_blocks = peer.can_serve_blocks
@@ -242,6 +242,12 @@ class Blocks:
         if not headers:
             self._headers.answered(conn.id)
             return
+        if len(headers) == 1 and conn.id not in self._presync:
+            node = self._chain.tree.get(headers[0].hash)
+            if node is not None and self._chain.is_active(node):  # most are announced by many
+                self._headers.answered(conn.id)
+                self._hear_of(conn, node, turn, is_full=False)
+                return
         wrong = check_headers(headers, self._chain)
         if wrong is not None:
             turn.misbehaving(conn, wrong)
@@ -294,17 +300,20 @@ class Blocks:
             return
         if is_full:
             self._ask_headers(conn, last, turn)
-        self.download.announced(conn.id, last.hash)
-        best = self.download.best_known(conn.id)
-        if best is not None:
+        if self._hear_of(conn, last, turn, is_full=is_full):
+            self._fetch_directly(conn, last, turn)
+
+    def _hear_of(self, conn: Connection, node: BlockNode, turn: Turn, *, is_full: bool) -> bool:
+        """A peer has a block. Whether it may stay, that is, has as much work as a peer must."""
+        best = self.download.has(conn.id, node)
+        if conn.is_chosen:
             self._chain_sync.has_headers(conn.id, best, self._chain.tip)
-            least = self._chain.params.minimum_chainwork
-            is_useless = not is_full and best.chainwork < least
-            if is_useless and conn.peer.kind in _CHOSEN and self._initial_download.is_on(turn.now):
+            is_useless = not is_full and best.chainwork < self._chain.params.minimum_chainwork
+            if is_useless and self._initial_download.is_on(turn.now):
                 turn.disconnect(conn, "outbound peer headers chain has insufficient work")
-                return
-        self._fetch_directly(conn, last, turn)
+                return False
         self._news[conn.id] = None
+        return True
 
     def _is_worth_memory(self, headers: Sequence[BlockHeader], parent: BlockNode) -> bool:
         last = self._chain.tree.get(headers[-1].hash)
@@ -315,7 +324,7 @@ class Blocks:
     def _accept_headers(
         self,
         conn: Connection,
-        headers: Iterable[BlockHeader],
+        headers: Sequence[BlockHeader],
         turn: Turn,
         *,
         was_compact: bool = False,
@@ -392,7 +401,7 @@ class Blocks:
         block = message.block
         block_hash = block.hash
         parent = self._chain.tree.get(block.header.prev_hash)
-        if parent is not None and is_block_mutated(
+        if parent is not None and self._chain.is_mutated(
             block, expect_commitment=parent.height + 1 >= self._chain.params.segwit_height
         ):
             self.download.received(block_hash, turn.now.mono_ns, conn.id)
@@ -493,14 +502,16 @@ class Blocks:
             return
         if parent.chainwork + block_work(header.bits) < work_threshold(chain):
             return
-        node = self._accept_headers(conn, [header], turn, was_compact=True)
-        if node is None:
-            return
-        self.download.announced(conn.id, node.hash)
+        node = chain.tree.get(header.hash)
+        if node is None or not chain.is_active(node):
+            node = self._accept_headers(conn, [header], turn, was_compact=True)
+            if node is None:
+                return
+        self.download.has(conn.id, node)
         self._news[conn.id] = None
-        was_asked = conn.id in self.download.asked(node.hash)
-        if node.has_data:
+        if node.has_data or self.partial.has_begun(conn.id, node.hash):
             return
+        was_asked = conn.id in self.download.asked(node.hash)
         is_best = node.chainwork > chain.tip.chainwork
         if is_best and node.height <= chain.height + MAX_COMPACT_AHEAD:
             if was_asked or self._may_begin(conn, node, turn):
@@ -560,7 +571,9 @@ class Blocks:
         assert node is not None
         try:
             block = partial.completed(
-                transactions, expect_commitment=node.height >= self._chain.params.segwit_height
+                transactions,
+                expect_commitment=node.height >= self._chain.params.segwit_height,
+                is_mutated=self._chain.is_mutated,
             )
         except CompactBlockInvalid as error:
             self.download.received(block_hash, turn.now.mono_ns, conn.id)
@@ -639,23 +652,27 @@ class Blocks:
 
     def conclude(self, turn: Turn) -> int | None:
         """Announce and ask, now that all is said; when to come back in any case."""
-        for id_ in self._take_news():
-            conn = self._peers.get(id_)
-            if conn is not None and conn.is_ready and not conn.is_gone:
-                self._conclude_with(conn, turn)
-        times = (self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
-        return min([time for time in times if time is not None], default=None)
+        if self._news or self._is_news_for_all:
+            for id_ in self._take_news():
+                conn = self._peers.get(id_)
+                if conn is not None and conn.is_ready and not conn.is_gone:
+                    self._conclude_with(conn, turn)
+        if not (self.download.busy or self._headers.timed or self._chain_sync.peers):
+            return None
+        return earliest(self.download.due_at(), self._headers.due_at(), self._chain_sync.due_at())
 
     def _conclude_with(self, conn: Connection, turn: Turn) -> None:
-        self._announcing.announce(conn, turn)
-        self._maybe_prefer_headers(conn, turn)
+        if conn.blocks_to_announce:
+            self._announcing.announce(conn, turn)
+        if not conn.has_sent_sendheaders:
+            self._maybe_prefer_headers(conn, turn)
         if conn.serves_blocks:
             if conn.id in self._unstarted:
                 self._start_headers(conn, turn)
             nodes = self.download.next_blocks(conn.id, self._chain, turn.now.mono_ns)
             if nodes:
                 self._ask(conn, nodes, turn)
-        if conn.peer.kind in _CHOSEN:
+        if conn.is_chosen:
             self._consider(conn, turn)
 
     def _take_news(self) -> list[int]:
@@ -663,9 +680,9 @@ class Blocks:
 
         As long as blocks are missing that nobody was asked for, it does.
         """
-        if self._news and not self._is_news_for_all:
-            missing = self.header_tip.best.height - self._chain.height
-            self._is_news_for_all = missing > len(self.download)
+        best, tip = self.header_tip.best, self._chain.tip
+        if best is not tip and best.height - tip.height > len(self.download):
+            self._is_news_for_all = True
         ids = list(self._peers if self._is_news_for_all else self._news)
         self._news.clear()
         self._is_news_for_all = False
@@ -682,7 +699,7 @@ class Blocks:
 
     def _maybe_prefer_headers(self, conn: Connection, turn: Turn) -> None:
         """Once a peer is known to be on a chain of enough work, ask to be told by headers."""
-        if conn.has_sent_sendheaders or conn.peer.common_version < SENDHEADERS_VERSION:
+        if conn.peer.common_version < SENDHEADERS_VERSION:
             return
         best = self.download.best_known(conn.id)
         if best is not None and best.chainwork > self._chain.params.minimum_chainwork:

@@ -13,6 +13,8 @@ from drystone.primitives.hashes import BlockHash
 MAX_HELD_BYTES: Final = (
     5_000_000  # of what a peer sends while it is being served. Core: -maxreceivebuffer
 )
+CHUNK_BYTES: Final = 128  # what each piece takes in memory besides its bytes, and counts for
+NEVER_NS: Final = 1 << 63
 
 
 class Connection:
@@ -25,6 +27,7 @@ class Connection:
         "has_sent_sendheaders",
         "held_bytes",
         "id",
+        "is_chosen",
         "is_gone",
         "is_high_bandwidth",
         "is_paused",
@@ -37,6 +40,7 @@ class Connection:
         "serves_blocks",
         "unparsed",
         "unserved",
+        "watched_ns",
     )
 
     def __init__(self, id_: int, peer: Peer, opened: Time) -> None:
@@ -47,6 +51,7 @@ class Connection:
         self.is_gone = False  # the node has done with it
         self.is_paused = False  # it does not take what it is sent
 
+        self.watched_ns = NEVER_NS  # when the node wakes for its time-outs
         # What it has said and we have not come to yet; in order, and only while it is served.
         self.results: deque[Result] = deque()
         self.unparsed: deque[bytes] = deque()
@@ -55,6 +60,7 @@ class Connection:
 
         # Blocks.
         self.serves_blocks = False
+        self.is_chosen = False  # we dialled it of our own accord
         self.best_header_sent: BlockNode | None = None
         self.blocks_to_announce: list[BlockNode] = []
         self.continue_at: BlockHash | None = None  # asked for this one, it is told of the tip
@@ -62,3 +68,8 @@ class Connection:
         self.is_high_bandwidth = False  # we have asked it for compact blocks without asking
         self.last_block_s = 0  # unix: when it gave us a block that was new
         self.last_tx_s = 0
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has said or asked for something that the node has not come to yet."""
+        return bool(self.unserved or self.results or self.unparsed)

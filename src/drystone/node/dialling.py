@@ -26,17 +26,21 @@ class Dialling:
         self._last_retry_ns = last_retry_ns
         self._wanted: dict[NetAddress, _Wanted] = {}
         self._given_up: dict[NetAddress, None] = {}  # while they were being dialled
+        self._idle: dict[NetAddress, _Wanted] = {}  # of these, those that are not busy
 
     def want(self, address: NetAddress) -> None:
         """Dial it as soon as may be, and again whenever the connection is lost."""
         self._given_up.pop(address, None)
         wanted = self._wanted.setdefault(address, _Wanted())
+        if not wanted.is_busy:
+            self._idle[address] = wanted
         wanted.dial_at_ns = 0
         wanted.wait_ns = FIRST_RETRY_NS
 
     def forget(self, address: NetAddress) -> None:
         """Dial it no more. A connection that is just being made is not wanted either."""
         wanted = self._wanted.pop(address, None)
+        self._idle.pop(address, None)
         if wanted is not None and wanted.is_busy and not wanted.is_connected:
             self._given_up[address] = None
 
@@ -52,6 +56,7 @@ class Dialling:
         if address in self._wanted:
             self._wanted[address].is_busy = True
             self._wanted[address].is_connected = True
+            self._idle.pop(address, None)
 
     def ready(self, address: NetAddress) -> None:
         """A node answers there, so that the next failure is the first."""
@@ -64,6 +69,7 @@ class Dialling:
         wanted = self._wanted.get(address)
         if wanted is not None:
             wanted.is_busy = wanted.is_connected = False
+            self._idle[address] = wanted
             wanted.dial_at_ns = now_ns + wanted.wait_ns
             wanted.wait_ns = min(2 * wanted.wait_ns, self._last_retry_ns)
 
@@ -75,10 +81,11 @@ class Dialling:
             if not wanted.is_busy and wanted.dial_at_ns <= now_ns
         ]
         for address in due:
-            self._wanted[address].is_busy = True
+            self._idle.pop(address).is_busy = True
         return due
 
     def due_at(self) -> int | None:
         """When something is to be dialled next."""
-        times = [wanted.dial_at_ns for wanted in self._wanted.values() if not wanted.is_busy]
-        return min(times, default=None)
+        if not self._idle:
+            return None
+        return min([wanted.dial_at_ns for wanted in self._idle.values()])

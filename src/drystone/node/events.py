@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from drystone.chain.chainstate import TipChange
 from drystone.consensus.errors import Rejected
@@ -25,9 +26,8 @@ class Connected:
     permissions: Permissions = Permissions.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Bytes came in, cut anyhow."""
+class Received(NamedTuple):
+    """Bytes came in, cut anyhow. A NamedTuple, as `Send` is: nothing else happens so often."""
 
     peer: int
     data: bytes
@@ -141,8 +141,7 @@ Event = Received | Connected | Closed | Refused | Paused | Resumed | Wake | Subm
 # ---------------------------------------------------------------------- what is to be done
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Bytes for a peer."""
 
     peer: int

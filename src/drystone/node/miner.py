@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from drystone.chain.chainstate import ChainState
+from drystone.chain.tree import BlockNode
 from drystone.consensus.deployments import StateCache
 from drystone.consensus.pow import next_bits
 from drystone.core.time import SECOND_NS
@@ -25,14 +26,14 @@ class Miner:
         self._mempool = mempool
         self._script_pubkey: bytes | None = None
         self._states: StateCache = {}
-        self._offered: Offer | None = None
+        self._offered_on: BlockNode | None = None
         self._offered_ns = 0
         self._is_stale = False  # transactions have come since
 
     def order(self, script_pubkey: bytes | None) -> None:
         """Pay rewards to a script from now on; None: don't mine."""
         self._script_pubkey = script_pubkey
-        self._offered = None
+        self._offered_on = None
         self._is_stale = True
 
     def mempool_changed(self) -> None:
@@ -47,7 +48,7 @@ class Miner:
                 self._is_stale = False
                 turn.actions.append(Mine(None))
             return None
-        if self._offered is None or self._offered.prev_hash != tip.hash:
+        if self._offered_on is not tip:
             self._offer(turn)
         elif self._is_stale:
             due_ns = self._offered_ns + REFRESH_NS
@@ -61,12 +62,13 @@ class Miner:
         assert script_pubkey is not None
         time = max(turn.now.unix_s, tip.median_time_past + 1)
         bits = next_bits(tip.height, tip.header_at, time, self._chain.params)
-        self._offered = Offer(
+        offer = Offer(
             tip.hash, tip.height + 1, bits, lambda now_s: self.template(script_pubkey, now_s)
         )
+        self._offered_on = tip
         self._offered_ns = turn.now.mono_ns
         self._is_stale = False
-        turn.actions.append(Mine(self._offered))
+        turn.actions.append(Mine(offer))
 
     def template(self, script_pubkey: bytes, now_s: int) -> Template:
         """A block on the tip, at a unix time."""

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.core.chance import Stream
-from drystone.core.time import Time
+from drystone.core.time import Time, earliest
 from drystone.mempool.pool import Mempool
 from drystone.node.addresses import Addresses
 from drystone.node.alarms import Alarms
 from drystone.node.blocks import Blocks
-from drystone.node.connection import MAX_HELD_BYTES, Connection
+from drystone.node.connection import CHUNK_BYTES, MAX_HELD_BYTES, NEVER_NS, Connection
 from drystone.node.dialling import Dialling
 from drystone.node.events import (
     Action,
@@ -50,6 +50,7 @@ from drystone.node.initial_download import InitialDownload
 from drystone.node.miner import Miner
 from drystone.node.serving import Serving
 from drystone.node.settings import Settings, default_settings
+from drystone.node.sharing import Wire
 from drystone.node.transactions import Transactions
 from drystone.node.turn import Turn
 from drystone.p2p.framing import V1Transport
@@ -102,7 +103,8 @@ _LIVE: Final = "live"
 class Node:
     """Joins chain, mempool, peers and miner. It opens nothing and asks no clock.
 
-    chain, mempool: this node's alone. streams: of chance, by purpose.
+    chain, mempool: this node's alone. streams: of chance, by purpose. wire: what other nodes may
+    share, as of `sharing.py`.
     """
 
     def __init__(
@@ -111,11 +113,13 @@ class Node:
         mempool: Mempool,
         streams: Streams,
         settings: Settings | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self.chain = chain
         self.mempool = mempool
         chain.known_scripts = mempool.scripts.is_valid
         self.settings = settings or default_settings(chain.params)
+        self._wire = wire or Wire(chain.params, 0)
         self.peers: dict[int, Connection] = {}
         self._dialling = Dialling(self.settings.last_retry_ns)
         self._own_nonces: set[int] = set()  # of versions; only ever asked for one
@@ -177,13 +181,14 @@ class Node:
         peer = Peer(
             kind,
             event.address,
-            V1Transport(self.chain.params.magic),
+            V1Transport(self.chain.params.magic, self._wire.frames),
             self._local(),
             dice=self._peer_dice,
             own_nonces=self._own_nonces,
             now=turn.now,
             permissions=event.permissions | self.settings.permissions,
             handshake_timeout_ns=self.settings.handshake_timeout_ns,
+            known=self._wire.messages,
         )
         conn = self.peers[event.peer] = Connection(event.peer, peer, turn.now)
         turn.perform(conn, peer.start(turn.now))
@@ -244,30 +249,43 @@ class Node:
         conn = self.peers.get(event.peer)
         if conn is None:
             return
-        conn.unparsed.append(event.data)
-        conn.held_bytes += len(event.data)
+        if conn.is_waiting or conn.is_paused:
+            conn.unparsed.append(event.data)
+            conn.held_bytes += len(event.data) + CHUNK_BYTES
+        else:
+            self._hear(conn, event.data, turn)
         self._work(conn, turn)
         if conn.held_bytes > MAX_HELD_BYTES:
             turn.disconnect(conn, "it sends too much while it is being served")
 
     def _work(self, conn: Connection, turn: Turn) -> None:
-        """Take what a peer has said, in order, until something has to wait."""
-        while not conn.is_gone:
+        """Take what a peer has said, in order, until something has to wait.
+
+        Who doesn't read our answers is not listened to, so that nothing it says can make more.
+        """
+        while conn.is_waiting and not conn.is_gone and not conn.is_paused:
+            if turn.is_long:
+                self._alarms.set((_SERVE, conn.id), turn.now.mono_ns)
+                break
             if conn.unserved:
                 self._serving.serve(conn, turn)
-                if conn.unserved:
-                    if not conn.is_paused:
-                        self._alarms.set((_SERVE, conn.id), turn.now.mono_ns)
-                    return
             elif conn.results:
                 self._take(conn, turn)
-            elif conn.unparsed:
-                data = conn.unparsed.popleft()
-                conn.held_bytes -= len(data)
-                conn.results.extend(conn.peer.receive(data, turn.now))
             else:
-                break
-        self._watch(conn)
+                data = conn.unparsed.popleft()
+                conn.held_bytes -= len(data) + CHUNK_BYTES
+                self._hear(conn, data, turn)
+        if conn.peer.liveness.wake_at_ns < conn.watched_ns:
+            self._watch(conn)
+
+    def _hear(self, conn: Connection, data: bytes, turn: Turn) -> None:
+        """What a peer says; if it is much, some of it can be begun before its turn comes."""
+        results = conn.peer.receive(data, turn.now)
+        conn.results += results
+        if len(results) > 1:
+            delivered = [result.message for result in results if type(result) is Deliver]
+            transactions = [message.tx for message in delivered if type(message) is TxMessage]
+            self.transactions.foresee(conn, transactions, turn)
 
     def _take(self, conn: Connection, turn: Turn) -> None:
         result = conn.results.popleft()
@@ -290,8 +308,9 @@ class Node:
     def _watch(self, conn: Connection) -> None:
         """See to it that a peer's time-outs are not missed."""
         at_ns = conn.peer.wake_at()
-        if at_ns is not None and not conn.is_gone:
-            self._alarms.set_no_later((_LIVE, conn.id), at_ns)
+        if at_ns is not None and at_ns < conn.watched_ns and not conn.is_gone:
+            conn.watched_ns = at_ns
+            self._alarms.set((_LIVE, conn.id), at_ns)
 
     def _paused(self, event: Paused, _turn: Turn) -> None:
         conn = self.peers.get(event.peer)
@@ -398,9 +417,11 @@ class Node:
 
     def _woken(self, _event: Wake, turn: Turn) -> None:
         self._wake_at = None
-        for purpose, id_ in self._alarms.take_due(turn.now.mono_ns):
+        while not turn.is_long and (due := self._alarms.take_due(turn.now.mono_ns)) is not None:
+            purpose, id_ = due
             conn = self.peers.get(id_)
             if purpose == _LIVE and conn is not None:
+                conn.watched_ns = NEVER_NS
                 turn.perform(conn, conn.peer.wake(turn.now))
                 self._watch(conn)
             elif purpose == _SERVE and conn is not None:
@@ -410,20 +431,25 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        times = self._settle(turn)
-        turn.actions += map(Dial, self._dialling.due(now_ns))
-        times.append(self._dialling.due_at())
-        at_ns = min([time for time in times if time is not None], default=None)
-        if at_ns is not None:
-            self._alarms.set(_ALARM, max(at_ns, now_ns))
-        else:
+        at_ns = self._settle(turn)
+        dial_ns = self._dialling.due_at()
+        if dial_ns is not None:
+            if dial_ns <= now_ns:
+                turn.actions += map(Dial, self._dialling.due(now_ns))
+                dial_ns = self._dialling.due_at()
+            at_ns = earliest(at_ns, dial_ns)
+        if at_ns is None:
             self._alarms.cancel(_ALARM)
-        earliest = self._alarms.earliest()
-        if earliest != self._wake_at:
-            self._wake_at = earliest
-            turn.actions.append(WakeAt(earliest))
+        else:
+            self._alarms.set(_ALARM, max(now_ns, at_ns))
+        wake_at = self._alarms.earliest()
+        if wake_at is not None and wake_at < now_ns:  # a long turn has left it for the next
+            wake_at = now_ns
+        if wake_at != self._wake_at:
+            self._wake_at = wake_at
+            turn.actions.append(WakeAt(wake_at))
 
-    def _settle(self, turn: Turn) -> list[int | None]:
+    def _settle(self, turn: Turn) -> int | None:
         """Say what follows from all that was done so far; when there will be more to say."""
         while True:
             for conn in turn.left:
@@ -432,14 +458,14 @@ class Node:
             if self.transactions.has_changed:
                 self.transactions.has_changed = False
                 self.miner.mempool_changed()
-            times: list[int | None] = [
+            at_ns = earliest(
                 self.blocks.conclude(turn),
                 self.transactions.conclude(turn),
                 self.miner.conclude(turn),
                 self.addresses.conclude(turn),
-            ]
+            )
             if not turn.left:
-                return times
+                return at_ns
 
     # ------------------------------------------------------------------ tables
 

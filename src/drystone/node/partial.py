@@ -23,8 +23,13 @@ class PartialBlocks:
         partial = PartialBlock(message)
         partial.fill(known)
         partial.fill(self._extra.values())
+        partial.forget_ids()
         self._partial[peer, message.header.hash] = partial
         return partial
+
+    def has_begun(self, peer: int, block_hash: BlockHash) -> bool:
+        """Whether a peer has sent this one before: it need not cost anything again."""
+        return (peer, block_hash) in self._partial
 
     def take(self, peer: int, block_hash: BlockHash) -> PartialBlock | None:
         """One that a peer was asked to complete; it is no longer here."""

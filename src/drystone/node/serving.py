@@ -39,7 +39,6 @@ MAX_BLOCKTXN_DEPTH: Final = 10
 STALE_RELAY_AGE_S: Final = (
     30 * 24 * 3600
 )  # blocks off the chain that are older are nobody's business
-SERVED_AT_ONCE_BYTES: Final = 2_000_000  # to one peer, before others have their turn
 ITEM_BYTES: Final = 1_000  # what looking for an item counts for, besides what is sent
 MAX_UNSERVED: Final = 50_000  # items that one peer may have asked for; Core: MAX_INV_SZ
 
@@ -121,15 +120,14 @@ class Serving:
 
     def serve(self, conn: Connection, turn: Turn) -> None:
         """Send what was asked for, as much as is good at once. Core: ProcessGetData."""
-        sent_bytes = 0
         missing: list[Inventory] = []
-        while conn.unserved and not conn.is_paused and sent_bytes < SERVED_AT_ONCE_BYTES:
+        while conn.unserved and not turn.is_long:
             item = conn.unserved.popleft()
-            sent_bytes += ITEM_BYTES
+            turn.spent_bytes += ITEM_BYTES
             if item.is_tx:
-                sent_bytes += self._serve_tx(conn, item, turn, missing)
+                self._serve_tx(conn, item, turn, missing)
             elif item.is_block or item.type == MSG_CMPCT_BLOCK:
-                sent_bytes += self._serve_block(conn, item, turn)
+                self._serve_block(conn, item, turn)
             if conn.peer.is_closed:
                 return
         if missing:
@@ -137,52 +135,46 @@ class Serving:
 
     def _serve_tx(
         self, conn: Connection, item: Inventory, turn: Turn, missing: list[Inventory]
-    ) -> int:
+    ) -> None:
         if not conn.peer.may_ask_transactions:
-            return 0
+            return
         tx = self._transactions.find(conn, item)
         if tx is None:
             missing.append(item)
-            return 0
+            return
         is_stripped = item.type != MSG_WTX and not item.type >> 30
         payload = tx.encode_stripped() if is_stripped else TxMessage(tx).encode()
         turn.send_payload(conn, TxMessage.command, payload)
-        return len(payload)
 
-    def _serve_block(self, conn: Connection, item: Inventory, turn: Turn) -> int:
+    def _serve_block(self, conn: Connection, item: Inventory, turn: Turn) -> None:
         chain = self._chain
         block_hash = BlockHash(item.hash)
         node = chain.tree.get(block_hash)
         if node is None or not node.has_data or not self._may_have(node):
-            return 0  # Core quirk: no notfound for blocks
-        size = 0
+            return  # Core quirk: no notfound for blocks
         if item.type == MSG_WITNESS_BLOCK:
             payload = chain.block_bytes(block_hash)
             turn.send_payload(conn, BlockMessage.command, payload)
-            size = len(payload)
         elif item.type == MSG_CMPCT_BLOCK:
-            size = self.send_compact(conn, node, turn)
+            self.send_compact(conn, node, turn)
         else:
             payload = stripped_bytes(chain.block(block_hash))
             turn.send_payload(conn, BlockMessage.command, payload)
-            size = len(payload)
         if conn.continue_at == block_hash:
             conn.continue_at = None
             turn.send(conn, Inv((Inventory(MSG_BLOCK, chain.tip.hash),)))
-        return size
 
-    def send_compact(self, conn: Connection, node: BlockNode, turn: Turn) -> int:
-        """A block as a compact one, or whole if it is an old one. Returns its bytes."""
+    def send_compact(self, conn: Connection, node: BlockNode, turn: Turn) -> None:
+        """A block as a compact one, or whole if it is an old one."""
         chain = self._chain
         if node.height < chain.height - MAX_CMPCTBLOCK_DEPTH or not chain.is_active(node):
             payload = chain.block_bytes(node.hash)
             turn.send_payload(conn, BlockMessage.command, payload)
-            return len(payload)
+            return
         if self._compact is None or self._compact[0] != node.hash:
             made = compact_block(chain.block(node.hash), self._compact_nonce())
             self._compact = node.hash, made.encode()
         turn.send_payload(conn, "cmpctblock", self._compact[1])
-        return len(self._compact[1])
 
     def missing_transactions(self, conn: Connection, asked: GetBlockTxn, turn: Turn) -> None:
         """Answer a getblocktxn."""
@@ -196,8 +188,10 @@ class Serving:
             return
         if not self._may_have(node):
             return
+        block = chain.block(node.hash)
+        turn.spent_bytes += block.total_size  # it may have to be read
         try:
-            answer = requested_transactions(chain.block(node.hash), asked)
+            answer = requested_transactions(block, asked)
         except CompactBlockInvalid as error:
             turn.misbehaving(conn, str(error))
             return

@@ -13,9 +13,11 @@ from typing import Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.consensus.errors import MissingInputs, Rejected
+from drystone.consensus.script.flags import STANDARD
+from drystone.consensus.script.verify import Spend
 from drystone.core.chance import Stream
 from drystone.core.samplers import exponential_ns
-from drystone.core.time import SECOND_NS
+from drystone.core.time import SECOND_NS, earliest
 from drystone.mempool.chainview import ChainView
 from drystone.mempool.contents import Removal
 from drystone.mempool.entry import Entry, ancestors
@@ -48,6 +50,8 @@ from drystone.primitives.transaction import OutPoint, Transaction
 REJECTS: Final = 120_000
 CONFIRMED: Final = 48_000
 MAX_ORPHAN_PARENTS: Final = 24  # unknown ones, beyond which an orphan is not worth asking
+FEWEST_FORESEEN: Final = 8  # transactions that come together, for which it is worth while
+ORPHANS_AT_ONCE: Final = 100  # reconsidered in a turn: many may wait for one parent
 REBROADCAST_NS: Final = 600 * SECOND_NS  # what is ours and nobody has asked for yet
 
 
@@ -96,13 +100,17 @@ class Transactions:
         self._last_block: dict[bytes, Transaction] = {}  # of the tip, by txid and wtxid
         self._has_wanted_nothing = False  # some peers were told so
         self._rebroadcast_ns: int | None = None
+        self._due_ns: int | None = None  # when something is to be done next...
+        self._is_due_known = True  # ...or it is to be found out
         self._fee_filters_ns: int | None = None  # when to look whether peers are to hear of fees
+        self._has_orphans_to_do = False  # their parents have come
         self.has_changed = False  # the mempool, since the miner last looked
 
     # ------------------------------------------------------------------ peers
 
     def ready(self, conn: Connection, turn: Turn) -> None:
         """The handshake is over."""
+        self._is_due_known = False
         if not conn.peer.kind.relays_transactions:
             return
         relay = self._relays[conn.id] = TxPeer(self.mempool.sequence)
@@ -119,10 +127,11 @@ class Transactions:
             wtxid_relay=conn.peer.wtxid_relay,
             may_flood=Permissions.RELAY in conn.peer.permissions,
         )
-        self._tell_fee_filter(conn, relay, turn)
+        self._tell_fee_filter(conn, relay, self._wanted_rate(turn), turn)
 
     def gone(self, conn: Connection) -> None:
         """A connection is over."""
+        self._is_due_known = False
         self._relay.disconnected(conn.id)
         if self._relays.pop(conn.id, None) is not None:
             self._requests.disconnected(conn.id)
@@ -132,6 +141,7 @@ class Transactions:
 
     def hear_of(self, conn: Connection, items: Iterable[Inventory], turn: Turn) -> None:
         """An inv of transactions."""
+        self._is_due_known = False
         if conn.id not in self._relays or not self._is_welcome:
             return
         wanted_type = MSG_WTX if conn.peer.wtxid_relay else MSG_TX
@@ -154,8 +164,32 @@ class Transactions:
         if tx is not None and self.orphans.add_announcer(wtxid, conn.id):
             self._ask_for_parents(conn, self._unknown_parents(tx), turn)
 
+    def foresee(self, conn: Connection, transactions: Sequence[Transaction], turn: Turn) -> None:
+        """These are about to be taken: have their signatures checked on other cores meanwhile."""
+        scripts = self.mempool.scripts
+        if not scripts.foresees or conn.id not in self._relays:
+            return
+        if len(transactions) < FEWEST_FORESEEN or self._initial_download.is_on(turn.now):
+            return
+        view = ChainView.at_tip(self._chain)
+        spends = (self._spend(tx, view) for tx in transactions)
+        scripts.foresee((spend for spend in spends if spend is not None), STANDARD)
+
+    def _spend(self, tx: Transaction, view: ChainView) -> Spend | None:
+        """What a transaction spends, if it is all there and the transaction is new."""
+        if self._is_known(GenTxid(tx.wtxid, is_wtxid=True)):
+            return None
+        outputs = []
+        for txin in tx.vin:
+            coin = self.mempool.coin(txin.prevout, view)
+            if coin is None:
+                return None
+            outputs.append(coin.output)
+        return Spend(tx, outputs)
+
     def take(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
         """A transaction has come."""
+        self._is_due_known = False
         tx = message.tx
         if conn.id not in self._relays:
             return
@@ -175,6 +209,7 @@ class Transactions:
 
     def not_found(self, conn: Connection, message: NotFound) -> None:
         """A peer has not what it was asked for: ask the next one."""
+        self._is_due_known = False
         for item in message.items:
             if item.is_tx:
                 self._requests.answered(conn.id, item.hash)
@@ -183,6 +218,7 @@ class Transactions:
 
     def submit(self, tx: Transaction, turn: Turn) -> Rejected | None:
         """A transaction of the user's."""
+        self._is_due_known = False
         outcome = self.mempool.accept(tx, ChainView.at_tip(self._chain), turn.now.unix_s)
         if isinstance(outcome, Refused):
             self._tell_removed(outcome.removed, turn)
@@ -282,15 +318,19 @@ class Transactions:
             return
 
     def _reconsider_orphans(self, turn: Turn) -> None:
-        """Those whose parents have come. Each that is let in may bring others."""
-        again = True
-        while again:
-            again = False
+        """Those whose parents have come, one of each peer's after the other.
+
+        Each that is let in may bring others; what is too much now has its turn later.
+        """
+        done, has_more = 0, True
+        while has_more and done < ORPHANS_AT_ONCE:
+            has_more = False
             for id_, conn in self._peers.items():
                 tx = self.orphans.take_work(id_)
                 if tx is None:
                     continue
-                again = True
+                has_more = True
+                done += 1
                 outcome = self.mempool.accept(tx, ChainView.at_tip(self._chain), turn.now.unix_s)
                 if isinstance(outcome, Accepted):
                     conn.last_tx_s = turn.now.unix_s
@@ -298,6 +338,8 @@ class Transactions:
                 elif not isinstance(outcome.error, MissingInputs):
                     self._tell_removed(outcome.removed, turn)
                     self._refused(tx, outcome.error, turn)
+        self._has_orphans_to_do = has_more
+        self._is_due_known = False
 
     def _is_known(self, name: GenTxid, *, with_reconsiderable: bool = True) -> bool:
         """Whether there is no need to ask for a transaction. Core: AlreadyHaveTx."""
@@ -319,6 +361,7 @@ class Transactions:
 
     def follow(self, change: TipChange, turn: Turn) -> None:
         """The tip has moved."""
+        self._is_due_known = False
         if change.disconnected:
             self._confirmed.clear()
         if self._has_wanted_nothing and not self._initial_download.is_on(turn.now):
@@ -365,23 +408,32 @@ class Transactions:
 
     def conclude(self, turn: Turn) -> int | None:
         """Ask and announce what is due; when something will be."""
-        now_ns = turn.now.mono_ns
+        if self._has_orphans_to_do:
+            self._reconsider_orphans(turn)
+        now_ns, due_ns = turn.now.mono_ns, self._due_ns
+        if not self._is_due_known:
+            due_ns = self._due_at()
+        if due_ns is None or due_ns > now_ns:
+            return due_ns
         self._ask(turn)
         self._rebroadcast(turn)
         if self._fee_filters_ns is not None and self._fee_filters_ns <= now_ns:
             self._tell_fee_filters(turn)
         self._tell_announcements(turn)
-        times = (
+        return self._due_at()
+
+    def _due_at(self) -> int | None:
+        self._is_due_known = True
+        self._due_ns = earliest(
             self._requests.due_at(),
             self._relay.due_at(),
             self._rebroadcast_ns,
             self._fee_filters_ns,
+            0 if self._has_orphans_to_do or self.has_changed else None,  # now
         )
-        return min([time for time in times if time is not None], default=None)
+        return self._due_ns
 
     def _ask(self, turn: Turn) -> None:
-        if not len(self._requests):
-            return
         due = self._requests.due(turn.now.mono_ns, self._is_here)
         for id_, names in due.items():
             for at in range(0, len(names), MAX_GETDATA_SZ):
@@ -446,6 +498,7 @@ class Transactions:
 
     def announce_all(self, conn: Connection, turn: Turn) -> None:
         """Answer a mempool message (BIP35), when the peer's time comes."""
+        self._is_due_known = False
         if conn.id in self._relays and conn.peer.wants_transactions:
             for entry in self.mempool:
                 tx = entry.tx
@@ -456,20 +509,25 @@ class Transactions:
     def _tell_fee_filters(self, turn: Turn) -> None:
         """Tell peers what transactions must pay, each at its time, if that has changed."""
         self._fee_filters_ns = None
+        rate = self._wanted_rate(turn)
         for id_, relay in self._relays.items():
-            self._tell_fee_filter(self._peers[id_], relay, turn)
+            self._tell_fee_filter(self._peers[id_], relay, rate, turn)
 
-    def _tell_fee_filter(self, conn: Connection, relay: TxPeer, turn: Turn) -> None:
+    def _wanted_rate(self, turn: Turn) -> int:
+        """What transactions must pay to be of use to us."""
+        rate = self.mempool.minimum_rate(turn.now.unix_s)
+        if self._initial_download.is_on(turn.now):
+            self._has_wanted_nothing = True
+            return NOTHING
+        return rate
+
+    def _tell_fee_filter(self, conn: Connection, relay: TxPeer, rate: int, turn: Turn) -> None:
         peer, fees = conn.peer, relay.fee_filter
         if peer.common_version < FEEFILTER_VERSION or Permissions.FORCERELAY in peer.permissions:
             return
         if not self._is_welcome:  # none is, and the peer knows
             return
-        rate = self.mempool.minimum_rate(turn.now.unix_s)
-        if self._initial_download.is_on(turn.now):
-            rate = NOTHING
-            self._has_wanted_nothing = True
-        elif fees.sent == NOTHING:
+        if rate != NOTHING and fees.sent == NOTHING:
             fees.next_ns = turn.now.mono_ns  # it is over
         if fees.is_due(rate, turn.now.mono_ns, self._dice):
             least = self.mempool.policy.minrelaytxfee

@@ -13,7 +13,7 @@ can prepare two transactions of the same short id.
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import islice
-from typing import Final
+from typing import Final, Protocol
 
 from drystone.consensus.block import is_block_mutated
 from drystone.crypto.siphash import siphash_of_hashes
@@ -61,6 +61,13 @@ def requested_transactions(block: Block, request: GetBlockTxn) -> BlockTxn:
     return BlockTxn(request.block_hash, tuple([block.vtx[index] for index in request.indexes]))
 
 
+class IsMutated(Protocol):
+    """As `consensus.block.is_block_mutated`, or that itself."""
+
+    def __call__(self, block: Block, *, expect_commitment: bool) -> bool:
+        """Whether these can't be the transactions that the header stands for."""
+
+
 class PartialBlock:
     """A block of which some transactions are still missing. Core: PartiallyDownloadedBlock."""
 
@@ -99,6 +106,10 @@ class PartialBlock:
             self._ambiguous.add(place)
             self._wanted += 1
 
+    def forget_ids(self) -> None:
+        """Nothing more is to be put in by its short id: a hundred bytes for each, given back."""
+        self._places = {}
+
     @property
     def missing(self) -> tuple[int, ...]:
         """Places in the block that are still empty."""
@@ -109,13 +120,17 @@ class PartialBlock:
         return GetBlockTxn(self.header.hash, self.missing)
 
     def completed(
-        self, transactions: Sequence[Transaction] = (), *, expect_commitment: bool
+        self,
+        transactions: Sequence[Transaction] = (),
+        *,
+        expect_commitment: bool,
+        is_mutated: IsMutated = is_block_mutated,
     ) -> Block:
         """The block, the missing places filled in order. Core: FillBlock.
 
-        expect_commitment: whether witnesses are active (BIP141). Raises CompactBlockInvalid for
-        too few or too many transactions, and CompactBlockFailed if the block is not that of the
-        header: one of ours may have the short id of another.
+        expect_commitment: whether witnesses are active (BIP141). is_mutated: whom to ask about it.
+        Raises CompactBlockInvalid for too few or too many transactions, and CompactBlockFailed if
+        the block is not that of the header: one of ours may have the short id of another.
         """
         missing = self.missing
         if len(transactions) != len(missing):
@@ -124,7 +139,7 @@ class PartialBlock:
         for place, tx in zip(missing, transactions, strict=True):
             vtx[place] = tx
         block = Block(self.header, tuple([tx for tx in vtx if tx is not None]))
-        if is_block_mutated(block, expect_commitment=expect_commitment):
+        if is_mutated(block, expect_commitment=expect_commitment):
             raise CompactBlockFailed("these are not the header's transactions")
         return block
 

@@ -99,6 +99,7 @@ class BlockDownload:
         self._minimum_chainwork = minimum_chainwork
         self._segwit_height = segwit_height
         self._sources: dict[int, _Source] = {}
+        self.busy: dict[int, _Source] = {}  # those with blocks in flight: only they can be late
         self._asked: dict[BlockHash, list[int]] = {}  # by block, the peers that were asked for it
         self.stalling_timeout_ns = BLOCK_STALLING_TIMEOUT_DEFAULT_NS
 
@@ -111,6 +112,7 @@ class BlockDownload:
     def disconnected(self, peer: int) -> None:
         """Others may be asked for what it was asked for."""
         source = self._sources.pop(peer, None)
+        self.busy.pop(peer, None)
         if source is not None:
             for block_hash in source.in_flight:
                 self._asked_no_more(block_hash, peer)
@@ -122,13 +124,30 @@ class BlockDownload:
         node = self._tree.get(block_hash)
         if node is None:
             source.last_unknown = block_hash
-        elif source.best_known is None or node.chainwork >= source.best_known.chainwork:
+        else:
+            self._consider(source, node)
+
+    def has(self, peer: int, node: BlockNode) -> BlockNode:
+        """The same of a block whose header we know. Returns the best that the peer has."""
+        source = self._sources[peer]
+        if source.last_unknown is not None:
+            self._look_up(source)
+        best = source.best_known
+        if best is None or node.chainwork >= best.chainwork:
+            source.best_known = best = node
+        return best
+
+    @staticmethod
+    def _consider(source: _Source, node: BlockNode) -> None:
+        best = source.best_known
+        if best is None or node.chainwork >= best.chainwork:
             source.best_known = node
 
     def best_known(self, peer: int) -> BlockNode | None:
         """The best block that a peer has, as far as we know its header."""
         source = self._sources[peer]
-        self._look_up(source)
+        if source.last_unknown is not None:
+            self._look_up(source)
         return source.best_known
 
     def last_common(self, peer: int) -> BlockNode | None:
@@ -137,11 +156,9 @@ class BlockDownload:
 
     def _look_up(self, source: _Source) -> None:
         node = self._tree.get(source.last_unknown) if source.last_unknown else None
-        if node is None:
-            return
-        source.last_unknown = None
-        if source.best_known is None or node.chainwork >= source.best_known.chainwork:
-            source.best_known = node
+        if node is not None:
+            source.last_unknown = None
+            self._consider(source, node)
 
     # Asking.
 
@@ -151,6 +168,14 @@ class BlockDownload:
         Core: FindNextBlocksToDownload.
         """
         source = self._sources[peer]
+        if source.last_unknown is not None:
+            self._look_up(source)
+        best = source.best_known
+        if best is None or (source.last_common is best):
+            return []
+        if source.has_witnesses and chain.is_active(best):  # we have all that it has
+            source.last_common = best
+            return []
         room = MAX_BLOCKS_IN_TRANSIT_PER_PEER - len(source.in_flight)
         if room <= 0 or not self._has_something(source, chain):
             return []
@@ -176,7 +201,6 @@ class BlockDownload:
 
     def _has_something(self, source: _Source, chain: Chain) -> bool:
         """Whether the peer has blocks that we want; finds what we have in common."""
-        self._look_up(source)
         best = source.best_known
         least = max(chain.tip.chainwork, self._minimum_chainwork)
         if best is None or best.chainwork < least:
@@ -217,7 +241,7 @@ class BlockDownload:
 
         None if they reach back so far that there is no hurry. Core: HeadersDirectFetchBlocks.
         """
-        if last.is_failed or last.chainwork < chain.tip.chainwork:
+        if chain.is_active(last) or last.is_failed or last.chainwork < chain.tip.chainwork:
             return []
         source = self._sources[peer]
         missing: list[BlockNode] = []
@@ -241,6 +265,7 @@ class BlockDownload:
             return False
         if not source.in_flight:
             source.downloading_since_ns = now_ns
+            self.busy[peer] = source
         source.in_flight[node.hash] = node
         self._asked.setdefault(node.hash, []).append(peer)
         return True
@@ -256,6 +281,8 @@ class BlockDownload:
             if next(iter(source.in_flight)) == block_hash:  # now the next one has all the time
                 source.downloading_since_ns = max(source.downloading_since_ns, now_ns)
             del source.in_flight[block_hash]
+            if not source.in_flight:
+                del self.busy[asked]
             source.stalling_since_ns = None
             self._asked_no_more(block_hash, asked)
 
@@ -303,11 +330,12 @@ class BlockDownload:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue if nothing comes."""
+        if not self.busy:
+            return None
         patience_ns = self._patience_ns()
         times = []
-        for source in self._sources.values():
-            if source.in_flight:
-                times.append(source.downloading_since_ns + patience_ns)
+        for source in self.busy.values():
+            times.append(source.downloading_since_ns + patience_ns)
             if source.stalling_since_ns is not None:
                 times.append(source.stalling_since_ns + self.stalling_timeout_ns)
         return min(times, default=None)
@@ -319,8 +347,7 @@ class BlockDownload:
 
     def _patience_ns(self) -> int:
         """One spacing, and half of one for each other peer that sends us blocks meanwhile."""
-        downloading = sum([1 for source in self._sources.values() if source.in_flight])
-        return self._spacing_ns + self._spacing_ns * (downloading - 1) // 2
+        return self._spacing_ns + self._spacing_ns * (len(self.busy) - 1) // 2
 
 
 def _window_end(source: _Source) -> int:

@@ -12,10 +12,12 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final, NamedTuple, Protocol
 
+from drystone.core.memo import Memo
 from drystone.p2p.protocol import MAX_PROTOCOL_MESSAGE_LENGTH
 
 HEADER_BYTES: Final = 24
 COMMAND_BYTES: Final = 12
+ENTRY_BYTES: Final = 500  # what a message takes in memory besides its bytes, about
 
 _HEADER = Struct("<4s12sI4s")
 
@@ -67,16 +69,35 @@ class Transport(Protocol):
         """The bytes of one message to send."""
 
 
+class FrameTable:
+    """Whole frames that go through many connections: what is in them, and how it is framed.
+
+    Connections of several nodes may share one, if they are of one chain. read: by the bytes of
+    the frame. made: by command and payload. most_bytes: of messages in it; 0: none.
+    """
+
+    def __init__(self, magic: bytes, most_bytes: int) -> None:
+        self.magic = magic
+        self.read: Memo[bytes, Frame] = Memo(most_bytes)
+        self.made: Memo[tuple[str, bytes], bytes] = Memo(most_bytes)
+
+
+# Each of these is like no other, so that there is no use in remembering it.
+UNIQUE: Final = frozenset(("version", "ping", "pong", "addr", "addrv2"))
+
+
 class V1Transport:
     """The transport that everybody speaks. Core: V1Transport.
 
-    It holds at most one message that is not complete: some 4 MB.
+    It holds at most one message that is not complete: some 4 MB. shared: with other connections.
     """
 
-    __slots__ = ("_awaited", "_broken", "_header", "_magic", "_partial")
+    __slots__ = ("_awaited", "_broken", "_header", "_magic", "_partial", "_shared")
 
-    def __init__(self, magic: bytes) -> None:
+    def __init__(self, magic: bytes, shared: FrameTable | None = None) -> None:
         self._magic = magic
+        self._shared = shared or FrameTable(magic, 0)
+        assert self._shared.magic == magic
         self._header: tuple[bytes, int, bytes] | None = None  # of the message under way
         self._partial = bytearray()  # of that message's payload, or else of its header
         self._awaited = HEADER_BYTES  # how long it has to become
@@ -88,6 +109,29 @@ class V1Transport:
 
     def receive(self, data: bytes) -> list[Found]:
         """What these bytes complete, however the stream was cut. Nothing comes after Broken."""
+        if self._header is None and not self._partial and not self._broken:  # between messages
+            frame = self._shared.read.get(data) or self._whole(data)
+            if frame is not None:
+                return [frame]
+        return self._parse(data)
+
+    def _whole(self, data: bytes) -> Frame | None:
+        """The frame, if the bytes are just one and nothing is wrong with it."""
+        if len(data) < HEADER_BYTES:
+            return None
+        magic, field, length, checksum = _HEADER.unpack_from(data)
+        if len(data) != HEADER_BYTES + length or magic != self._magic:
+            return None
+        payload = data[HEADER_BYTES:]
+        command = command_of(field)
+        if command is None or sha256(sha256(payload).digest()).digest()[:4] != checksum:
+            return None
+        frame = Frame(command, payload, len(data))
+        if command not in UNIQUE:
+            self._shared.read.put(data, frame, len(data) + ENTRY_BYTES)
+        return frame
+
+    def _parse(self, data: bytes) -> list[Found]:
         found: list[Found] = []
         at, end = 0, len(data)
         while not self._broken:
@@ -141,6 +185,15 @@ class V1Transport:
 
     def frame(self, command: str, payload: bytes) -> bytes:
         """The bytes of one message to send. Raises ValueError for one that nobody would take."""
+        if command in UNIQUE:
+            return self._made(command, payload)
+        data = self._shared.made.get((command, payload))
+        if data is None:
+            data = self._made(command, payload)
+            self._shared.made.put((command, payload), data, len(data) + ENTRY_BYTES)
+        return data
+
+    def _made(self, command: str, payload: bytes) -> bytes:
         length = len(payload)
         if length > MAX_PROTOCOL_MESSAGE_LENGTH:
             raise ValueError(f"a {command} of {length} bytes is longer than anybody takes")

@@ -74,6 +74,7 @@ class AddressGossip:
         self._dice = dice
         self._draw = draw
         self._listeners: dict[int, _Listener] = {}
+        self._waiting: dict[int, _Listener] = {}  # those who are to be sent something
 
     def connected(
         self,
@@ -95,6 +96,7 @@ class AddressGossip:
     def disconnected(self, peer: int) -> None:
         """It is gone."""
         self._listeners.pop(peer, None)
+        self._waiting.pop(peer, None)
 
     def asked(self, peer: int) -> None:
         """We have sent a getaddr: it may tell us a thousand more at once."""
@@ -180,10 +182,12 @@ class AddressGossip:
             victim = list(listener.to_send)[self._dice.below(len(listener.to_send))]
             del listener.to_send[victim]
         listener.to_send[one.address] = one
+        self._waiting[peer] = listener
 
     def answer(self, peer: int, addresses: Iterable[PeerAddress]) -> None:
         """A peer has sent a getaddr: this, and nothing else that waits."""
         self._listeners[peer].to_send.clear()
+        self._waiting.pop(peer, None)
         for one in addresses:
             self.tell(peer, one)
 
@@ -200,6 +204,7 @@ class AddressGossip:
                 one for one in listener.to_send.values() if one.address not in listener.known
             ]
             listener.to_send.clear()
+            del self._waiting[peer]
             for one in unknown:
                 listener.known.add(one.address)
             if unknown:
@@ -216,7 +221,9 @@ class AddressGossip:
 
     def due_at(self, *, has_own: bool = False) -> int | None:
         """When something is to be sent next. has_own: whether we tell our own address."""
-        times = [one.due_ns for one in self._listeners.values() if one.to_send]
+        if not self._waiting and not has_own:
+            return None
+        times = [one.due_ns for one in self._waiting.values()]
         if has_own:
             times += [
                 one.self_due_ns for one in self._listeners.values() if one.self_due_ns is not None

@@ -36,7 +36,7 @@ class _Peer:
         self.asked_ns: int | None = None  # when, if it has not answered yet
         self.is_doubted = False  # whether an answer will come: a ping follows the question
         self.has_started = False  # to give us all its headers. Core: fSyncStarted
-        self.deadline_ns: int | None = None  # for all of them
+        self.deadline_ns = 0  # for all of them, if there is one
         self.followed_inv = False
 
 
@@ -45,6 +45,7 @@ class HeadersSync:
 
     def __init__(self) -> None:
         self._peers: dict[int, _Peer] = {}
+        self.timed: dict[int, _Peer] = {}  # those with a deadline
         self._last_followed: BlockHash | None = None
 
     def connected(self, peer: int, *, is_preferred: bool, may_stay: bool = False) -> None:
@@ -54,6 +55,7 @@ class HeadersSync:
     def disconnected(self, peer: int) -> None:
         """Another may be asked instead."""
         self._peers.pop(peer, None)
+        self.timed.pop(peer, None)
 
     @property
     def _started(self) -> int:
@@ -122,6 +124,7 @@ class HeadersSync:
         one.has_started = True
         per_header_ns = HEADERS_DOWNLOAD_TIMEOUT_PER_HEADER_NS * max(behind, 0)
         one.deadline_ns = now_ns + HEADERS_DOWNLOAD_TIMEOUT_BASE_NS + per_header_ns
+        self.timed[peer] = one
         return True
 
     def follows(self, peer: int, block_hash: BlockHash) -> bool:
@@ -146,14 +149,13 @@ class HeadersSync:
     def overdue(self, now_ns: int, *, is_recent: bool) -> list[Overdue]:
         """The peers that have had time enough to give us all their headers."""
         late = []
-        for peer, one in self._peers.items():
-            if not one.has_started or one.deadline_ns is None:
-                continue
+        for peer, one in list(self.timed.items()):
             if is_recent:  # all is well, for good
-                one.deadline_ns = None
+                del self.timed[peer]
             elif now_ns >= one.deadline_ns and self._could_others(one):
                 if one.may_stay:
-                    one.has_started, one.deadline_ns = False, None
+                    one.has_started = False
+                    del self.timed[peer]
                 else:
                     late.append(Overdue(peer, "Timeout downloading headers"))
         return late
@@ -163,11 +165,9 @@ class HeadersSync:
 
     def due_at(self) -> int | None:
         """When the first peer will be overdue; never, where no other could be asked."""
-        deadlines = [
-            one.deadline_ns
-            for one in self._peers.values()
-            if one.deadline_ns is not None and self._could_others(one)
-        ]
+        if not self.timed or self._started != 1:
+            return None
+        deadlines = [one.deadline_ns for one in self.timed.values() if self._could_others(one)]
         return min(deadlines, default=None)
 
 
@@ -196,27 +196,27 @@ class ChainSync:
     """
 
     def __init__(self) -> None:
-        self._peers: dict[int, _Lagging] = {}
+        self.peers: dict[int, _Lagging] = {}
 
     def connected(self, peer: int, *, is_full_relay: bool) -> None:
         """A peer that we dialled, other than by the user's wish."""
-        self._peers[peer] = _Lagging(may_be_protected=is_full_relay)
+        self.peers[peer] = _Lagging(may_be_protected=is_full_relay)
 
     def disconnected(self, peer: int) -> None:
         """It is gone."""
-        self._peers.pop(peer, None)
+        self.peers.pop(peer, None)
 
     def is_protected(self, peer: int) -> bool:
         """Whether it will not be left for lagging behind."""
-        one = self._peers.get(peer)
+        one = self.peers.get(peer)
         return one is not None and one.is_protected
 
     def has_headers(self, peer: int, best_known: BlockNode, tip: BlockNode) -> None:
         """Headers of its have come; who has as much work as we have may be protected."""
-        one = self._peers.get(peer)
+        one = self.peers.get(peer)
         if one is None or not one.may_be_protected or best_known.chainwork < tip.chainwork:
             return
-        protected = sum([other.is_protected for other in self._peers.values()])
+        protected = sum([other.is_protected for other in self.peers.values()])
         if protected < MAX_OUTBOUND_PEERS_TO_PROTECT_FROM_DISCONNECT:
             one.is_protected = True
 
@@ -227,7 +227,7 @@ class ChainSync:
 
         To be called after each change of the tip or of the peer's best block, and when due.
         """
-        one = self._peers.get(peer)
+        one = self.peers.get(peer)
         if one is None or one.is_protected:
             return None
         work = -1 if best_known is None else best_known.chainwork
@@ -253,9 +253,11 @@ class ChainSync:
 
     def due_at(self) -> int | None:
         """When to consider the next peer."""
+        if not self.peers:
+            return None
         deadlines = [
             one.deadline_ns
-            for one in self._peers.values()
+            for one in self.peers.values()
             if one.deadline_ns is not None and not one.is_protected
         ]
         return min(deadlines, default=None)

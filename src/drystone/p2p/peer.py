@@ -8,8 +8,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from drystone.core.chance import Dice
+from drystone.core.memo import Memo
 from drystone.core.time import SECOND_NS, Time
-from drystone.p2p.framing import Answer, Broken, Dropped, Frame, Transport
+from drystone.p2p.framing import (
+    ENTRY_BYTES,
+    UNIQUE,
+    Answer,
+    Broken,
+    Dropped,
+    Frame,
+    Transport,
+)
 from drystone.p2p.handshake import (
     HANDSHAKE,
     ConnectionKind,
@@ -57,7 +66,14 @@ from drystone.primitives.hashes import display
 
 ADDR_FETCH_TIMEOUT_NS: Final = 300 * SECOND_NS  # Core: 10 * AVG_ADDRESS_BROADCAST_INTERVAL
 
+_NAMED_SERVICES: Final = sum(Services)
 OTHER: Final = "*other*"  # what is counted together: messages unknown or spoilt
+
+
+MessageTable = Memo[tuple[str, bytes], Message]
+"""Messages by command and payload."""
+
+_NONE_KNOWN: Final[MessageTable] = Memo(0)
 
 
 class Traffic:
@@ -88,7 +104,7 @@ class Peer:
     Every method that takes the time returns what is to be done, in that order. own_nonces: of the
     versions that we have sent and nobody has answered, over all connections of a node; a version
     that comes back with one of them is our own. handshake_timeout_ns: Core's -peertimeout, before
-    which no time-out counts.
+    which no time-out counts. known: messages that were read before, by other connections perhaps.
     """
 
     def __init__(
@@ -103,6 +119,7 @@ class Peer:
         now: Time,
         permissions: Permissions = Permissions.NONE,
         handshake_timeout_ns: int = HANDSHAKE_TIMEOUT_NS,
+        known: MessageTable | None = None,
         wanted_services: Services = Services.NETWORK | Services.WITNESS,
     ) -> None:
         self.kind = kind
@@ -112,6 +129,7 @@ class Peer:
         self.connected = now
         self.traffic = Traffic()
         self._transport = transport
+        self._known = _NONE_KNOWN if known is None else known
         self._local = local
         self._dice = dice
         self._own_nonces = own_nonces
@@ -162,8 +180,9 @@ class Peer:
         results: list[Result] = []
         if self.state is State.CLOSED:
             return results
-        self.traffic.bytes_received += len(data)
-        self.traffic.last_received_s = now.unix_s
+        traffic = self.traffic
+        traffic.bytes_received += len(data)
+        traffic.last_received_s = now.unix_s
         self.liveness.received_ns = now.mono_ns
         for found in self._transport.receive(data):
             if type(found) is Frame:
@@ -204,14 +223,18 @@ class Peer:
 
     def send(self, message: Message, now: Time) -> Send:
         """The bytes of a message."""
-        return self.send_payload(message.command, message.encode(), now)
+        return Send(self.frame(message.command, message.encode(), now))
 
-    def send_payload(self, command: str, payload: bytes, now: Time) -> Send:
+    def frame(self, command: str, payload: bytes, now: Time) -> bytes:
         """The bytes of a message whose payload is at hand."""
         data = self._transport.frame(command, payload)
-        per_message = self.traffic.sent_per_message
-        per_message[command] = per_message.get(command, 0) + len(data)
-        return self._send_raw(data, now)
+        size, traffic = len(data), self.traffic
+        traffic.bytes_sent += size
+        traffic.last_sent_s = now.unix_s
+        per_message = traffic.sent_per_message
+        per_message[command] = per_message.get(command, 0) + size
+        self.liveness.sent_ns = now.mono_ns
+        return data
 
     def ping(self, now: Time) -> list[Result]:
         """Ask for a sign of life now, even if one is still to come."""
@@ -241,8 +264,11 @@ class Peer:
 
     @property
     def services(self) -> Services:
-        """What the other side offers."""
-        return Services(self.version.services)
+        """What the other side offers, as far as we know the services by name.
+
+        Python keeps each value of a flag for ever: strangers must not choose of 2^64.
+        """
+        return Services(self.version.services & _NAMED_SERVICES)
 
     @property
     def can_serve_blocks(self) -> bool:
@@ -274,19 +300,24 @@ class Peer:
     # Messages.
 
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
-        kind = MESSAGES.get(frame.command)
-        self._count_received(OTHER if kind is None else frame.command, frame.size_bytes)
+        command, payload, size = frame
+        kind = MESSAGES.get(command)
+        per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
+        per_message[counted_as] = per_message.get(counted_as, 0) + size
         # Out of turn comes before malformed: what nobody asked for is not even read.
-        refusal = self._refusals.get(kind) if kind and self.state is State.READY else None
-        if refusal is not None:
-            results.append(self._close(refusal))
+        why: str | None = None
+        if self.state is not State.READY:
+            why = self._out_of_turn(command, kind)
+        elif kind is not None and kind in self._refusals:
+            results.append(self._close(self._refusals[kind]))
             return
-        why = self._out_of_turn(frame.command, kind)
+        elif kind is not None and kind in self._ignored:
+            why = self._ignored[kind]
         if why is not None or kind is None:
-            results.append(Ignored(frame.command, why or f'Unknown command "{frame.command}"'))
+            results.append(Ignored(command, why or f'Unknown command "{command}"'))
             return
         try:
-            message = kind.decode(Reader(frame.payload))
+            message = self._known.get((command, payload)) or self._read(kind, command, payload)
         except Oversized as error:
             results += self.misbehaving(str(error))
             return
@@ -294,7 +325,7 @@ class Peer:
             results.append(self._close(str(error)))
             return
         except DecodeError as error:
-            results.append(Ignored(frame.command, str(error)))
+            results.append(Ignored(command, str(error)))
             return
         handler = self._HANDLERS.get(kind)
         if handler is None:
@@ -302,10 +333,15 @@ class Peer:
         else:
             handler(self, message, now, results)
 
+    def _read(self, kind: type[Any], command: str, payload: bytes) -> Message:
+        """Make a message of its bytes. Raises DecodeError."""
+        message: Message = kind.decode(Reader(payload))
+        if command not in UNIQUE:
+            self._known.put((command, payload), message, len(payload) + ENTRY_BYTES)
+        return message
+
     def _out_of_turn(self, command: str, kind: type | None) -> str | None:
-        """Why a message is to be ignored where we are, if it is."""
-        if self.state is State.READY:
-            return self._ignored.get(kind) if kind else None
+        """Why a message is to be ignored during the handshake, if it is."""
         if kind and (self.state, kind) in HANDSHAKE:
             return None
         if self.state is State.AWAIT_VERSION:
@@ -458,7 +494,7 @@ class Peer:
     def _send_ping(self, now: Time) -> Send:
         if self.common_version <= BIP0031_VERSION:  # it would not answer
             self.liveness.pinged(0, now.mono_ns)
-            return self.send_payload(Ping.command, b"", now)
+            return Send(self.frame(Ping.command, b"", now))
         nonce = 1 + self._dice.below((1 << 64) - 1)  # zero is for none
         self.liveness.pinged(nonce, now.mono_ns)
         return self.send(Ping(nonce), now)

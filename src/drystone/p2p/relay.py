@@ -44,6 +44,7 @@ class TxRelay:
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
         self._listeners: dict[int, _Listener] = {}
+        self._waiting: dict[int, _Listener] = {}  # those whose queue is not empty
         self._inbound_due_ns = 0  # one time for all who dialled us
 
     def connected(
@@ -57,13 +58,17 @@ class TxRelay:
     def disconnected(self, peer: int) -> None:
         """It is gone."""
         self._listeners.pop(peer, None)
+        self._waiting.pop(peer, None)
 
     def knows(self, peer: int, hash_: bytes) -> None:
         """A peer has told us of a transaction: it need not hear of it."""
         listener = self._listeners.get(peer)
         if listener is not None:
             listener.known.add(hash_)
-            listener.queue.pop(hash_, None)
+            if hash_ in listener.queue:
+                del listener.queue[hash_]
+                if not listener.queue:
+                    del self._waiting[peer]
 
     def announce(self, txid: bytes, wtxid: bytes, now_ns: int) -> None:
         """A transaction is in our pool: all are to hear of it who don't know it."""
@@ -78,6 +83,7 @@ class TxRelay:
             return
         if not listener.queue:
             listener.due_ns = self._next_ns(listener, now_ns)
+            self._waiting[peer] = listener
         listener.queue[hash_] = None
 
     def _next_ns(self, listener: _Listener, now_ns: int) -> int:
@@ -109,14 +115,17 @@ class TxRelay:
             if listener.queue:
                 # A time of its own from now on, or the common one after this.
                 listener.due_ns = self._next_ns(listener, now_ns)
+            else:
+                del self._waiting[peer]
             if chosen:
                 told[peer] = [GenTxid(hash_, listener.wtxid_relay) for hash_ in chosen[:most]]
         return told
 
     def due_at(self) -> int | None:
         """When the next queue is to be emptied."""
-        times = [listener.due_ns for listener in self._listeners.values() if listener.queue]
-        return min(times, default=None)
+        if not self._waiting:
+            return None
+        return min([listener.due_ns for listener in self._waiting.values()])
 
     def queued(self, peer: int) -> int:
         """How many announcements wait for a peer."""

@@ -15,6 +15,7 @@ _U32 = Struct("<I")
 _I32 = Struct("<i")
 _U64 = Struct("<Q")
 _I64 = Struct("<q")
+_ONE_BYTE: Final = tuple([bytes((size,)) for size in range(0xFD)])
 
 
 class DecodeError(ValueError):
@@ -156,8 +157,10 @@ def i64(value: int) -> bytes:
 
 def compact_size(size: int) -> bytes:
     """A length in the shortest of 1, 3, 5 or 9 bytes. size: 0 to 2^64 - 1."""
-    if size < 0xFD:
-        return size.to_bytes(1, "little")
+    if 0 <= size < 0xFD:
+        return _ONE_BYTE[size]
+    if size < 0:
+        raise OverflowError(f"a length can't be negative: {size}")
     if size < 0x10000:
         return b"\xfd" + _U16.pack(size)
     if size < 0x100000000:

@@ -312,7 +312,6 @@ class _End(Generic[Name, Address]):
         "_network",
         "_queue",
         "_queued_bytes",
-        "_received_bytes",
         "_sent_bytes",
         "_since_ns",
         "_world",
@@ -325,6 +324,7 @@ class _End(Generic[Name, Address]):
         "number",
         "other",
         "peer",
+        "received_bytes",
     )
 
     direction: Direction
@@ -352,7 +352,7 @@ class _End(Generic[Name, Address]):
         self._queue: deque[tuple[int, bytes | str | _Answer]] = deque()
         self._queued_bytes = 0
         self._sent_bytes = 0
-        self._received_bytes = 0
+        self.received_bytes = 0
         self._is_paused = False
         self._is_lost = False  # a packet is being given up; nothing gets through any more
         self._is_held = False  # by a silent partition
@@ -411,7 +411,7 @@ class _End(Generic[Name, Address]):
             self.inbound,
             self._since_ns,
             self._sent_bytes,
-            self._received_bytes,
+            self.received_bytes,
             self._queued_bytes,
         )
 
@@ -477,6 +477,13 @@ class _End(Generic[Name, Address]):
         if self._is_held:
             return
         queue, now_ns = self._queue, self._world.now_ns
+        if len(queue) == 1 and queue[0][0] <= now_ns:  # as it mostly is
+            item = queue.popleft()[1]
+            if isinstance(item, bytes):
+                self._hand_over(item, 1)
+            else:
+                self.other.signalled(item)
+            return
         chunks: list[bytes] = []
         while queue and queue[0][0] <= now_ns:
             item = queue.popleft()[1]
@@ -484,31 +491,25 @@ class _End(Generic[Name, Address]):
                 chunks.append(item)
                 continue
             if chunks:
-                self._hand_over(chunks)
+                self._hand_over(b"".join(chunks), len(chunks))
                 chunks = []
             self.other.signalled(item)
         if chunks:
-            self._hand_over(chunks)
+            self._hand_over(b"".join(chunks), len(chunks))
 
-    def _hand_over(self, chunks: list[bytes]) -> None:
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def _hand_over(self, data: bytes, chunks: int) -> None:
         size = len(data)
-        self._queued_bytes -= size + CHUNK_BYTES * len(chunks)
+        self._queued_bytes -= size + CHUNK_BYTES * chunks
         there = self.other
         if there.is_open:
-            self._world.trace.add(
-                self._world.now_ns, f"{self.line} {size}B {crc32(data):08x} arrives"
-            )
-            there.take(data)
+            world = self._world
+            world.trace.add(world.now_ns, f"{self.line} {size}B {crc32(data):08x} arrives")
+            there.received_bytes += size
+            there.host.user.received(there.peer, data)
         if self._is_paused and self._queued_bytes <= LOW_WATER_BYTES:
             self._is_paused = False
             if self.is_open:
                 self.host.user.resumed(self.peer)
-
-    def take(self, data: bytes) -> None:
-        """Bytes have come."""
-        self._received_bytes += len(data)
-        self.host.user.received(self.peer, data)
 
     def signalled(self, item: str | _Answer) -> None:
         """A hello has come, or the end."""

@@ -37,7 +37,7 @@ class Trace:
         stamped = f"{time_ns} {line}"
         self.events += 1
         self._unhashed.append(stamped)
-        if len(self._unhashed) >= _LINES_HASHED_TOGETHER:
+        if self.events % _LINES_HASHED_TOGETHER == 0:
             self._hash_lines()
         if self._keep:
             self.lines.append(stamped)
@@ -90,6 +90,10 @@ class World:
         """Let something happen after a delay."""
         self.at(self.now_ns + delay_ns, callback)
 
+    def alarm(self, callback: Callback) -> "Alarm":
+        """An alarm that can be set again and again."""
+        return Alarm(self, callback)
+
     def record(self, who: str | int, what: str) -> None:
         """A line for the trace."""
         self.trace.add(self.now_ns, f"{who} {what}")
@@ -125,3 +129,44 @@ class World:
     def _check_invariants(self) -> None:
         for check in self.invariants:
             check()
+
+
+class Alarm:
+    """Rings once, at the time that it was last set to.
+
+    Most alarms are put off long before they ring. So there is one thing in the heap for each, or
+    two if it was brought forward; what comes too early goes back in.
+    """
+
+    __slots__ = ("_at_ns", "_callback", "_planned_ns", "_world")
+
+    def __init__(self, world: World, callback: Callback) -> None:
+        self._world = world
+        self._callback = callback
+        self._at_ns: int | None = None
+        self._planned_ns: int | None = None  # the first of what is in the heap and counts
+
+    def set(self, at_ns: int | None) -> None:
+        """Ring then, or as soon as may be if that is past; None: don't ring."""
+        if at_ns is not None and at_ns < self._world.now_ns:
+            at_ns = self._world.now_ns
+        self._at_ns = at_ns
+        if at_ns is not None and (self._planned_ns is None or at_ns < self._planned_ns):
+            self._plan(at_ns)
+
+    def _plan(self, at_ns: int) -> None:
+        self._planned_ns = at_ns
+        self._world.at(at_ns, self._come)
+
+    def _come(self) -> None:
+        now_ns = self._world.now_ns
+        if now_ns != self._planned_ns:
+            return  # it was brought forward after this had been planned
+        self._planned_ns = None
+        if self._at_ns is None:
+            return
+        if self._at_ns > now_ns:
+            self._plan(self._at_ns)
+            return
+        self._at_ns = None
+        self._callback()

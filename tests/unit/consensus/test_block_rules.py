@@ -12,6 +12,7 @@ from drystone.consensus.block import (
     check_block_weight,
     check_legacy_sigops,
     contextual_check_block,
+    is_block_mutated,
 )
 from drystone.consensus.chains import SIGNET
 from drystone.consensus.errors import BlockInvalid, BlockMutated, Rejected
@@ -118,6 +119,13 @@ def test_a_block_with_its_last_transactions_repeated_is_not_condemned(
     refusal = check(mutated)
     assert type(refusal) is BlockMutated
     assert refusal.reason == "bad-txns-duplicate"
+
+
+def test_a_block_without_transactions_is_bad_for_another_reason_than_mutation() -> None:
+    assert not is_block_mutated(block_of(), expect_commitment=True)
+    assert is_block_mutated(
+        Block(replace(HEADER, merkle_root=b"x" * 32), ()), expect_commitment=True
+    )
 
 
 def test_a_block_has_transactions() -> None:

@@ -269,3 +269,36 @@ def test_a_clock_that_is_set_forward_wakes_the_core() -> None:
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE_S))
     assert woken == [0, 3600 * SECOND_NS, 7200 * SECOND_NS]
+
+
+def test_a_core_that_always_wants_to_be_woken_does_not_hold_up_its_queue() -> None:
+    def again(stage: Stage, action: str) -> None:
+        stage.host.wake_at(0)
+
+    stage = Stage(again)
+    stage.host.put("a")
+    stage.host.put("b")
+    play(stage, stage.until(lambda: "B" in stage.performed))
+    assert stage.core.seen[:5] == ["wake", "wake", "a", "wake", "b"]
+
+
+def test_what_tells_a_core_to_slow_down_comes_before_all_that_waits() -> None:
+    stage = Stage()
+    stage.host.put("a")
+    stage.host.put_first("pause")
+    stage.host.put_first("resume")
+    play(stage, stage.until(lambda: len(stage.core.seen) == 4))
+    assert stage.core.seen == ["wake", "pause", "resume", "a"]
+
+
+def test_sources_take_turns_and_each_keeps_its_order() -> None:
+    stage = Stage()
+    for number in range(3):
+        stage.host.put(f"flood {number}", source=1)
+    stage.host.put("block")
+    stage.host.put("quiet 0", source=2)
+    stage.host.put("quiet 1", source=2)
+    play(stage, stage.until(lambda: len(stage.core.seen) == 7))
+    assert stage.core.seen == [
+        *("wake", "flood 0", "block", "quiet 0", "flood 1", "quiet 1", "flood 2"),
+    ]

@@ -31,7 +31,7 @@ from drystone.drivers import connection as connection_module
 from drystone.drivers import tcp as tcp_module
 from drystone.drivers.connection import INBOX_BYTES, READ_BYTES
 from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
-from drystone.drivers.tcp import TcpNetwork
+from drystone.drivers.tcp import MAX_LINGERING, TcpNetwork
 
 TOO_MANY = "too many open files; raise the limit (ulimit -n)"
 
@@ -461,11 +461,11 @@ def test_no_more_is_read_than_the_core_is_through_with() -> None:
         greedy = net.attach("greedy", takes=False)
         async with foreigner(net.addresses["greedy"]) as (_, writer):
             writer.write(bytes(50_000_000))
-            await greedy.until(lambda: len(greedy.came.get(1, b"")) > INBOX_BYTES)
+            await greedy.until(lambda: greedy.weight.get(1, 0) > INBOX_BYTES)
             await asyncio.sleep(0.05)
             came = len(greedy.came[1])
             assert came <= INBOX_BYTES + READ_BYTES
-            greedy.streams.taken(1, came)
+            greedy.streams.taken(1, greedy.weight[1])
             await greedy.until(lambda: len(greedy.came[1]) > came)
 
     play(part)
@@ -488,14 +488,14 @@ def test_all_connections_of_a_host_together_are_read_no_more_than_it_holds(
         def total() -> int:
             return sum(map(len, greedy.came.values()))
 
-        await greedy.until(lambda: total() > 500_000)
+        await greedy.until(lambda: sum(greedy.weight.values()) > 500_000)
         await asyncio.sleep(0.05)
         assert total() <= 500_000 + READ_BYTES + 20 * 1024
         taken = dict.fromkeys(greedy.there, 0)
         while total() < 20 * 200_000:
-            for peer, came in greedy.came.items():
-                greedy.streams.taken(peer, len(came) - taken[peer])
-                taken[peer] = len(came)
+            for peer, weight in greedy.weight.items():
+                greedy.streams.taken(peer, weight - taken[peer])
+                taken[peer] = weight
             await asyncio.sleep(0)
 
     play(part)
@@ -850,3 +850,38 @@ def test_bytes_come_in_order_and_each_connection_ends_at_most_once(seed: int) ->
     play(part, *"abcdef")
     assert sum(len(came) for host in storms[0].all_hosts for came in host.came.values()) > 10_000
     assert any(host.reasons for host in storms[0].all_hosts)
+
+
+def test_of_sockets_that_are_over_for_us_and_not_for_the_others_only_the_last_stay() -> None:
+    async def part(net: TcpWires) -> None:
+        host, port = net.addresses["a"]
+        foreign = [socket.create_connection((host, port)) for _ in range(MAX_LINGERING + 20)]
+        try:
+            await net["a"].until(lambda: len(net["a"].there) == len(foreign))
+            for peer in list(net["a"].there):
+                net["a"].streams.close(peer)
+            await net["a"].until(lambda: not net["a"].there)
+            await asyncio.sleep(0.05)
+            assert len(net.network._connections) <= MAX_LINGERING
+        finally:
+            for one in foreign:
+                one.close()
+
+    play(part)
+
+
+def test_who_was_left_and_goes_on_talking_is_cut_off() -> None:
+    async def part(net: TcpWires) -> None:
+        async with foreigner(net.addresses["a"]) as (_, writer):
+            await net["a"].until(lambda: net["a"].there)
+            net["a"].streams.close(1)
+
+            async def go_on() -> None:
+                for _ in range(1_000):
+                    writer.write(bytes(100_000))
+                    await writer.drain()
+
+            with pytest.raises(ConnectionError):
+                await go_on()
+
+    play(part)

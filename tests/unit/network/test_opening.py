@@ -14,7 +14,8 @@ from drystone.chain.coins_digest import coins_digest
 from drystone.chain.store import StoreError
 from drystone.consensus.chains import LOCAL
 from drystone.drivers.history import local_history
-from drystone.network.opening import calm_collector, opened_chain
+from drystone.network.collector import calm_collector
+from drystone.network.opening import opened_chain
 from drystone.primitives.block import Block
 
 NOW = 2_000_000_000

@@ -127,6 +127,15 @@ def test_wrong_transactions_lead_to_asking_for_the_whole_block() -> None:
     assert scene.has_block
 
 
+def test_a_compact_block_that_is_sent_again_and_again_costs_nothing_more() -> None:
+    scene = Scene()
+    peer = scene.peer()
+    peer.send(*[compact_block(scene.block, nonce) for nonce in range(20)])
+    asked = peer.take_one(GetBlockTxn)
+    peer.send(requested_transactions(scene.block, asked))
+    assert scene.has_block
+
+
 def test_a_new_block_announced_by_its_header_is_asked_for_as_a_compact_one() -> None:
     scene = Scene()
     peer = scene.peer()

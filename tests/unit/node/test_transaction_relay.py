@@ -1,16 +1,22 @@
 """A node and transactions: heard of, asked for, taken, announced, sent."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.support.branches import Branches, payment
 from tests.support.node import Bench, Talker
+from tests.support.spending import p2wpkh_lock, spend
 
+from drystone.chain.signatures import AtOnce, Verdict
 from drystone.consensus import connect
+from drystone.consensus.coins import Coin
 from drystone.consensus.script.verify import Spend, verify_batch_of_scripts
+from drystone.consensus.verifier import SignatureCheck
 from drystone.core.chance import Stream
 from drystone.mempool.policy import Policy
+from drystone.mempool.script_cache import ScriptCache
 from drystone.node.events import TxAccepted, TxRefused, TxRemoved
 from drystone.node.fee_filter import NOTHING, rounded
 from drystone.node.settings import Settings
@@ -29,7 +35,7 @@ from drystone.p2p.messages import (
 from drystone.p2p.protocol import MSG_BLOCK, MSG_TX, MSG_WITNESS_TX, MSG_WTX
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import Txid
-from drystone.primitives.transaction import OutPoint, Transaction
+from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 
 BRANCHES = Branches()
 GROWN = BRANCHES.grow(BRANCHES.genesis, 120)
@@ -209,6 +215,21 @@ def test_orphans_of_orphans_come_in_one_after_the_other() -> None:
     for tx in (third, second, first):
         peer.send(TxMessage(tx))
     assert len(bench.mempool) == 3
+
+
+def test_a_crowd_of_orphans_is_let_in_over_several_turns() -> None:
+    bench = a_bench()
+    parent = paid(0, outputs=500)
+    peer = a_peer(bench)
+    orphans = [onward(parent, vout=vout) for vout in range(500)]
+    peer.send(*map(TxMessage, orphans))
+    assert len(bench.node.transactions.orphans) == 500
+    peer.send(TxMessage(parent))
+    settled = len(bench.news(TxAccepted)) + len(bench.news(TxRefused))
+    assert 100 <= settled <= 300
+    bench.pass_(0)
+    assert not len(bench.node.transactions.orphans)
+    assert len(bench.news(TxAccepted)) + len(bench.news(TxRefused)) == 501
 
 
 def test_the_child_of_a_refused_parent_is_no_orphan() -> None:
@@ -428,3 +449,39 @@ def test_scripts_that_ran_for_the_mempool_need_not_run_again_for_a_block(
     assert bench.submit(block).error is None
     assert ran == [unknown.txid]
     assert not len(bench.mempool)
+
+
+class Noted:
+    """Signatures checked at once; it notes how many came together."""
+
+    def __init__(self) -> None:
+        self.started: list[int] = []
+
+    def start(self, checks: Sequence[SignatureCheck], /) -> Verdict:
+        self.started.append(len(checks))
+        return AtOnce().start(checks)
+
+
+def test_signatures_of_transactions_that_come_together_are_checked_together() -> None:
+    bench, signatures = a_bench(), Noted()
+    bench.mempool.scripts = ScriptCache(signatures=signatures)
+    peer = a_peer(bench, inbound=False)
+    lock = p2wpkh_lock()
+    funding = payment(
+        OutPoint(GROWN[0].coinbase.txid, 0), 10_000_000, lock.script_pubkey, outputs=20
+    )
+    assert bench.submit(funding).error is None
+    bench.submit(
+        BRANCHES.on(GROWN[-1], [funding], fees=GROWN[0].coinbase.vout[0].value - 200_000_000)
+    )
+    coins = [(OutPoint(funding.txid, n), Coin(funding.vout[n], 121, False)) for n in range(20)]
+    paying = [spend([coin], [lock], [TxOut(9_000_000, lock.script_pubkey)]) for coin in coins]
+    forged = replace(paying[3], lock_time=1)
+    peer.send(*map(TxMessage, [*paying[:3], forged, *paying[4:10]]))
+    assert signatures.started == [8, 2]
+    assert [news.tx for news in bench.news(TxAccepted)[1:]] == [*paying[:3], *paying[4:10]]
+    assert [news.tx for news in bench.news(TxRefused)] == [forged]
+    peer.send(*map(TxMessage, paying[10:15]))  # too few to be worth it
+    peer.send(*map(TxMessage, paying))
+    assert signatures.started == [8, 2, 6]  # those that were new
+    assert len(bench.mempool) == 20

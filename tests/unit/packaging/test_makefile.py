@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PROMISED = {
-    *("up", "test", "interop", "lint", "bench", "docs", "fuzz", "kill", "soak"),
+    *("up", "test", "interop", "lint", "bench", "docs", "fuzz", "kill", "soak", "hostile"),
     *("picture", "history", "clean"),
 }
 

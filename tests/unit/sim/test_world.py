@@ -155,3 +155,68 @@ def test_streams_of_chance_are_the_seeds() -> None:
     one, same, other = World(5), World(5), World(6)
     assert one.stream("a", 1).word() == same.stream("a", 1).word()
     assert one.stream("a", 1).word() != other.stream("a", 1).word()
+
+
+# Alarms.
+
+
+def test_an_alarm_rings_once_at_the_time_it_was_last_set_to() -> None:
+    world = World(seed=0)
+    rung: list[int] = []
+    alarm = world.alarm(lambda: rung.append(world.now_ns))
+    alarm.set(10)
+    alarm.set(30)
+    alarm.set(20)
+    world.run_for(100)
+    assert rung == [20]
+
+
+def test_an_alarm_can_be_brought_forward_put_off_and_turned_off() -> None:
+    world = World(seed=0)
+    rung: list[int] = []
+    alarm = world.alarm(lambda: rung.append(world.now_ns))
+    alarm.set(50)
+    world.run_for(10)
+    alarm.set(20)
+    world.run_for(15)
+    assert rung == [20]
+    alarm.set(50)  # the time that it was set to at first
+    world.run_for(50)
+    assert rung == [20, 50]
+    alarm.set(100)
+    alarm.set(None)
+    world.run_for(100)
+    assert rung == [20, 50]
+
+
+def test_an_alarm_set_to_the_past_rings_now() -> None:
+    world = World(seed=0)
+    rung: list[int] = []
+    alarm = world.alarm(lambda: rung.append(world.now_ns))
+    world.run_for(10)
+    alarm.set(5)
+    world.run_for(1)
+    assert rung == [10]
+
+
+def test_an_alarm_that_is_put_off_again_and_again_is_one_thing_in_the_heap() -> None:
+    world = World(seed=0)
+    alarm = world.alarm(lambda: None)
+    for time_ns in range(1_000, 2_000):
+        alarm.set(time_ns)
+    assert len(world._heap) == 1
+
+
+def test_an_alarm_may_be_set_by_what_it_calls() -> None:
+    world = World(seed=0)
+    rung: list[int] = []
+
+    def ring() -> None:
+        rung.append(world.now_ns)
+        if len(rung) < 3:
+            alarm.set(world.now_ns + 5)
+
+    alarm = world.alarm(ring)
+    alarm.set(5)
+    world.run_for(100)
+    assert rung == [5, 10, 15]
