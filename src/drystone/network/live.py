@@ -230,7 +230,7 @@ class AsyncNetwork(Members[LiveNode]):
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
         self[one]  # a foreign node can't be told to dial
-        self._check_pair(one, other)
+        self._check_connection(one, other)
         self._dial(one, other)
         self._connections[one, other] = None
 

@@ -180,6 +180,9 @@ class Members(Generic[M]):
     def _check_pair(self, one: str, other: str) -> None:
         self._check_member(one)
         self._check_member(other)
+
+    def _check_connection(self, one: str, other: str) -> None:
+        self._check_pair(one, other)
         if one == other:
             raise UserError(f"a connection joins two nodes: {one} has none with itself")
 

@@ -468,7 +468,7 @@ class VirtualNetwork(Members[VirtualNode]):
 
     def connect(self, one: str, other: str) -> None:
         """Have one node dial another, and again whenever the connection is lost."""
-        self._check_pair(one, other)
+        self._check_connection(one, other)
         self._connections[one, other] = None
         self[one].handle(Command(Connect(self[other].address)))
 
