@@ -20,6 +20,7 @@ class SettableClock:
         self._base = base
         self._ahead_ns = 0
         self._ahead_s = 0
+        self._ahead_ns_of_unix = 0  # by `advance` alone: small steps add up
 
     def __call__(self) -> Time:
         """The present instant."""
@@ -31,6 +32,13 @@ class SettableClock:
         jump_s = unix_s - self().unix_s
         self._ahead_s += jump_s
         self._ahead_ns += max(0, jump_s) * SECOND_NS
+
+    def advance(self, ns: int) -> None:
+        """It is that much later now, for timers to the nanosecond and for unix time in seconds."""
+        before_s = self._ahead_ns_of_unix // SECOND_NS
+        self._ahead_ns += ns
+        self._ahead_ns_of_unix += ns
+        self._ahead_s += self._ahead_ns_of_unix // SECOND_NS - before_s
 
     def shift_unix(self, seconds: int) -> None:
         """Unix time is that much later from now on; timers go on as they were."""

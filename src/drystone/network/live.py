@@ -13,7 +13,7 @@ What takes a while is to be awaited; what only has to be said is not.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from secrets import randbits
@@ -27,7 +27,7 @@ from drystone.consensus.pow import block_work
 from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
-from drystone.core.time import Time
+from drystone.core.time import SECOND_NS, Time
 from drystone.drivers.clock import SettableClock, system_clock
 from drystone.drivers.mining_thread import MiningThread
 from drystone.drivers.sockets import SocketAddress, raise_open_files_limit
@@ -35,11 +35,12 @@ from drystone.drivers.tcp import TcpNetwork
 from drystone.drivers.verifier import SignatureQueue
 from drystone.mining.accounts import FUNDED, account
 from drystone.network.amounts import Amount, FeeRate
-from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
 from drystone.network.collector import calm_collector
 from drystone.network.homes import DirectoryHome, Home, MemoryHome
+from drystone.network.listening import Heard, Listener, Listeners
 from drystone.network.live_node import LiveNode, net_address
+from drystone.network.members import Members, check_count, check_hashrate, check_seconds
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
@@ -67,7 +68,7 @@ def _nobody(_line: str) -> None:
     pass
 
 
-class AsyncNetwork:
+class AsyncNetwork(Members[LiveNode]):
     """Full nodes over TCP on this machine. Use it in `async with`: at the end all are stopped.
 
     nodes: how many to begin with, n0, n1... chain: a name such as regtest, or a chain file, in
@@ -94,6 +95,7 @@ class AsyncNetwork:
         trouble: Callable[[str], None] = _nobody,
         plan: Plan | None = None,
     ) -> None:
+        super().__init__()
         if chain is not None:
             params = params_of(chain)
         if plan is None and nodes:
@@ -106,7 +108,7 @@ class AsyncNetwork:
                 seed=seed or 0,
             )
         self.params = params if plan is None else plan.params
-        self.nodes: dict[str, LiveNode] = {}
+        self._listeners = Listeners()
         self._signatures = SignatureQueue()
         self.sharing = Sharing(self.params, self._signatures)  # a block is checked once for all
         self.clock = SettableClock(system_clock)
@@ -122,7 +124,6 @@ class AsyncNetwork:
         self._collector = calm_collector()
         self._tasks = asyncio.TaskGroup()
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._changed = asyncio.Event()
         self._is_paused = False
 
@@ -148,20 +149,23 @@ class AsyncNetwork:
             task.cancel()
         is_cancelled = kind is not None and issubclass(kind, asyncio.CancelledError)
         try:
-            # It is to learn of a cancellation, which it may have asked for itself because a node
-            # failed. Any other error comes out as it is.
-            await self._tasks.__aexit__(*((kind, error, trace) if is_cancelled else (None,) * 3))
-        except BaseException as failure:
-            # What a node died of is what comes out, not the cancellation that came of it.
-            kind, error, trace = type(failure), failure, failure.__traceback__
-            raise
-        finally:
             try:
-                await self._tcp.__aexit__(kind, error, trace)
+                # It is to learn of a cancellation, which it may have asked for itself because a
+                # node failed. Any other error comes out as it is.
+                known = (kind, error, trace) if is_cancelled else (None, None, None)
+                await self._tasks.__aexit__(*known)
             finally:
-                self._signatures.close()
-                self._mining.close()
-                self._collector.__exit__(None, None, None)
+                for node in self.nodes.values():
+                    node.end()
+        except BaseException as ended:
+            await self._tcp.__aexit__(type(ended), ended, ended.__traceback__)
+            raise
+        else:
+            await self._tcp.__aexit__(None, None, None)
+        finally:
+            self._signatures.close()
+            self._mining.close()
+            self._collector.__exit__(None, None, None)
 
     async def _begin(self, plan: Plan) -> None:
         """Start all nodes, and wait until they have shaken hands."""
@@ -195,9 +199,7 @@ class AsyncNetwork:
 
         home: what it begins with, and where it keeps it. Raises UserError.
         """
-        name = name or f"n{len(self.nodes)}"
-        if name in self.nodes:
-            raise UserError(f"there is a node {name} already")
+        name = self._new_name(name)
         node = LiveNode(
             self._tcp,
             name,
@@ -214,8 +216,12 @@ class AsyncNetwork:
         )
         node.set_hashrate(hashes_per_s)
         node.pause_mining(is_paused=self._is_paused)
-        self._start(node)
         self.nodes[name] = node
+        try:
+            self._start(node)
+        except BaseException:
+            del self.nodes[name]
+            raise
         return node
 
     def connect(self, one: str, other: str) -> None:
@@ -223,11 +229,14 @@ class AsyncNetwork:
 
         other: a node's name, or the address of a foreign one: "127.0.0.1:18444".
         """
-        self._dial(one, other)  # raises if there is no such node
+        self[one]  # a foreign node can't be told to dial
+        self._check_connection(one, other)
+        self._dial(one, other)
         self._connections[one, other] = None
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""
+        self._check_pair(one, other)
         for here, there in ((one, other), (other, one)):
             self._connections.pop((here, there), None)
             if here in self.nodes and self[here].is_up:
@@ -238,9 +247,7 @@ class AsyncNetwork:
 
         silent: connections stay, but nothing arrives.
         """
-        groups = tuple(map(tuple, groups))
-        for name in (name for group in groups for name in group):
-            self[name]  # raises if there is none
+        groups = self._checked_groups(groups)
         self._tcp.partition(*groups, silent=silent)
 
     def heal(self) -> None:
@@ -249,6 +256,7 @@ class AsyncNetwork:
 
     def set_link(self, one: str, other: str, settings: LinkSettings) -> None:
         """How the link between two nodes is, both ways."""
+        self._check_pair(one, other)
         self._tcp.set_link(one, other, settings)
         self._tcp.set_link(other, one, settings)
 
@@ -258,6 +266,7 @@ class AsyncNetwork:
         Where difficulty follows the clock, all nodes' clocks move on by the chain's spacing with
         each. Raises UserError if a block is refused, or takes too long to find.
         """
+        check_count(count)
         node, found = self._one_up(name), []
         script_pubkey = None if to is None else script_to(to, self.params)
         for _ in range(count):
@@ -282,8 +291,7 @@ class AsyncNetwork:
 
     def set_hashrate(self, name: str, hashes_per_s: int) -> None:
         """How many hashes a node does in a second from now on."""
-        if hashes_per_s < 0:
-            raise UserError(f"a hash rate can't be negative, as {hashes_per_s} is")
+        check_hashrate(hashes_per_s)
         self[name].set_hashrate(hashes_per_s)
 
     def pause_mining(self) -> None:
@@ -386,11 +394,7 @@ class AsyncNetwork:
         One node is cut off; the others' side mines the blocks, and it mines more work; then the cut
         heals. on: who is cut off; the last node by default.
         """
-        up = [node.name for node in self._up()]
-        if depth < 1 or len(up) < 2:
-            raise UserError("a reorganisation takes two nodes and a block at least")
-        apart = self._one_up(on or up[-1]).name
-        others = [name for name in up if name != apart]
+        apart, others = self._sides_for_reorg(depth, on)
         was_paused = self._is_paused
         self.pause_mining()
         try:
@@ -404,8 +408,10 @@ class AsyncNetwork:
             taken = self[apart].tip
             self.heal()
             await self.wait_until_synced()
-        finally:
+        except BaseException:
             self.heal()
+            raise
+        finally:
             self._pause(is_paused=was_paused)
         return lost.hash, taken.hash
 
@@ -418,11 +424,12 @@ class AsyncNetwork:
         for node in self.nodes.values():
             node.clock_changed()
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: float) -> None:
         """Put all nodes' clocks forward."""
-        if seconds < 0:
-            raise UserError("time is advanced by what is not negative; to go back, set it")
-        self.set_time(self.clock().unix_s + seconds)
+        check_seconds(seconds)
+        self.clock.advance(round(seconds * SECOND_NS))
+        for node in self.nodes.values():
+            node.clock_changed()
 
     # ------------------------------------------------------------------ waiting
 
@@ -448,20 +455,38 @@ class AsyncNetwork:
 
         Raises TimeoutError.
         """
-        nodes = self._up() if names is None else [self[name] for name in names]
-        await self.wait_until(
-            lambda: len({node.tip.hash for node in nodes if node.is_up}) <= 1, limit_s=limit_s
-        )
-        return nodes[0].tip.hash
+        with self._telling_where():
+            await self.wait_until(self._are_synced(names), limit_s=limit_s)
+        return self._common_tip(names)
 
     async def wait_for_height(
         self, height: int, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
     ) -> None:
         """Wait until nodes' chains are as high, of all by default. Raises TimeoutError."""
-        nodes = self._up() if names is None else [self[name] for name in names]
-        await self.wait_until(
-            lambda: all(node.tip.height >= height for node in nodes), limit_s=limit_s
-        )
+        with self._telling_where():
+            await self.wait_until(self._are_as_high(height, names), limit_s=limit_s)
+
+    async def wait_for_block(
+        self,
+        block: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until nodes have a block in their chains. Raises TimeoutError."""
+        with self._telling_where():
+            await self.wait_until(self._have_block(block, names), limit_s=limit_s)
+
+    async def wait_for_reorg(
+        self,
+        lost: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until no node has a block in its chain any more. Raises TimeoutError."""
+        with self._telling_where():
+            await self.wait_until(self._have_given_up(lost, names), limit_s=limit_s)
 
     async def wait_for_transaction(
         self,
@@ -471,32 +496,27 @@ class AsyncNetwork:
         limit_s: float = DEFAULT_LIMIT_S,
     ) -> None:
         """Wait until nodes have a transaction in the mempool. Raises TimeoutError."""
-        nodes = self._up() if names is None else [self[name] for name in names]
-        await self.wait_until(
-            lambda: all(tx.txid in node.node.mempool for node in nodes), limit_s=limit_s
-        )
+        with self._telling_where():
+            await self.wait_until(self._have_transaction(tx, names), limit_s=limit_s)
 
     async def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Wait until all connections that should be there are, where both nodes are up.
 
         Raises TimeoutError.
         """
-        missing: list[tuple[str, str]] = []
+        await self.wait_until(self._are_connected(), limit_s=limit_s)
 
-        def are_all_there() -> bool:
-            nonlocal missing
-            while missing and self._is_done(*missing[-1]):
-                missing.pop()
-            missing = missing or self.missing_connections()
-            return not missing
+    def news(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> "NewsOfNodes":
+        """What nodes announce from now on, all by default: one after another.
 
-        await self.wait_until(are_all_there, limit_s=limit_s)
+        Raises TimeoutError if nothing comes for so long.
+        """
+        known = names if names is None else [self[name].name for name in names]
+        return NewsOfNodes(self, self._listeners.add(known), limit_s)
 
     # ------------------------------------------------------------------ looking
-
-    def tips(self) -> dict[str, BlockHash]:
-        """The tip of each node that is up."""
-        return {node.name: node.tip.hash for node in self._up()}
 
     def balance(self, account: str, *, at: str | None = None) -> Balance:
         """What an account has, as a node sees it. at: the node, by default as `send` has it."""
@@ -518,18 +538,6 @@ class AsyncNetwork:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
 
-    def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
-        """The blocks that a node knows of so many heights below its tip, parents first.
-
-        name: by default the first node that is up.
-        """
-        nodes = self._up() if name is None else [self[name]]
-        return tree_of(nodes[0].chain, blocks) if nodes else ()
-
-    def connections(self) -> tuple[tuple[str, str], ...]:
-        """Who is to dial whom."""
-        return tuple(self._connections)
-
     def missing_connections(self) -> list[tuple[str, str]]:
         """Those that are not there now, where both nodes are up and no cut runs between them."""
         wanted = [pair for pair in self._connections if self._can_connect(*pair)]
@@ -541,24 +549,9 @@ class AsyncNetwork:
             or (other in self.nodes and self[other].inbound < diallers[other])
         ]
 
-    def _is_done(self, one: str, other: str) -> bool:
-        return self._has_dialled(one, other) or not self._can_connect(one, other)
-
-    def _has_dialled(self, one: str, other: str) -> bool:
-        return self[one].is_connected_to(self._address_of(other))
-
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""
         return self._tcp.is_cut(one, other)
-
-    def __getitem__(self, name: str) -> LiveNode:
-        node = self.nodes.get(name)
-        if node is None:
-            raise UserError(f"there is no node {name}: there are {', '.join(self.nodes) or 'none'}")
-        return node
-
-    def __iter__(self) -> Iterator[LiveNode]:
-        return iter(self.nodes.values())
 
     # ------------------------------------------------------------------ helpers
 
@@ -578,6 +571,7 @@ class AsyncNetwork:
         task = self._running.pop(name)
         task.cancel()
         await asyncio.wait((task,))
+        self[name].end()
         self._changed.set()
 
     def _dial(self, one: str, other: str) -> None:
@@ -588,29 +582,43 @@ class AsyncNetwork:
             return SocketAddress.from_text(name)
         return self[name].address
 
+    def _check_member(self, name: str) -> None:
+        self._address_of(name)  # a foreign node's has no name
+
+    def _is_missing(self, one: str, other: str) -> bool:
+        return self._can_connect(one, other) and not self._has_dialled(one, other)
+
+    def _has_dialled(self, one: str, other: str) -> bool:
+        return self[one].is_connected_to(self._address_of(other))
+
     def _can_connect(self, one: str, other: str) -> bool:
-        is_foreign = other not in self.nodes
-        return (
-            self[one].is_up
-            and (is_foreign or self[other].is_up)
-            and (is_foreign or not self.is_cut(one, other))
-        )
-
-    def _up(self) -> list[LiveNode]:
-        return [node for node in self.nodes.values() if node.is_up]
-
-    def _one_up(self, name: str) -> LiveNode:
-        node = self[name]
-        if not node.is_up:
-            raise UserError(f"{name} does not run: restart it first")
-        return node
+        if other not in self.nodes:  # a foreign one
+            return self[one].is_up
+        return self[one].is_up and self[other].is_up and not self.is_cut(one, other)
 
     def _news(self, name: str, news: News) -> None:
         self._changed.set()
         self.payments.observe(name, news)
+        self._listeners.tell(name, news, self.clock())
         if self.watch is not None:
             self.watch(name, news, self.clock())
 
     def _failed(self, name: str, error: StoreError) -> None:
         self._changed.set()
         self._trouble(f"{name} stops: {error}")
+
+
+class NewsOfNodes:
+    """An asynchronous iterator over what nodes announce. It is made by `AsyncNetwork.news`."""
+
+    def __init__(self, network: AsyncNetwork, listener: Listener, limit_s: float) -> None:
+        self._network = network
+        self._listener = listener
+        self._limit_s = limit_s
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Heard:
+        await self._network.wait_until(lambda: bool(self._listener), limit_s=self._limit_s)
+        return self._listener.next()

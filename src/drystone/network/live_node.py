@@ -151,6 +151,13 @@ class LiveNode:
         finally:
             self._go_down()
 
+    def end(self) -> None:
+        """Make sure that it has gone down, once its task is over.
+
+        One that was cancelled at once has not even begun, and has tidied nothing up.
+        """
+        self._go_down()
+
     def kill(self) -> None:
         """Have `run`, which is to be cancelled next, end as a killed process does."""
         self._is_killed = True

@@ -10,7 +10,8 @@ with LiveNetwork(3) as network:
 import asyncio
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,7 @@ from drystone.drivers.sockets import SocketAddress
 from drystone.mining.accounts import FUNDED
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.branches import TreeBlock
+from drystone.network.listening import Heard
 from drystone.network.live import DEFAULT_LIMIT_S, LOOPBACK, NO_LINK, AsyncNetwork, Watch
 from drystone.network.live_node import LiveNode
 from drystone.network.payments import DoubleSpend
@@ -67,8 +69,8 @@ class LiveNetwork:
         trouble: Callable[[str], None] = lambda _line: None,
         plan: Plan | None = None,
     ) -> None:
-        async def made() -> AsyncNetwork:
-            network = AsyncNetwork(
+        def make() -> AsyncNetwork:
+            return AsyncNetwork(
                 nodes,
                 params=params,
                 chain=chain,
@@ -82,17 +84,14 @@ class LiveNetwork:
                 trouble=trouble,
                 plan=plan,
             )
-            return await network.__aenter__()
 
-        self._loop = _LoopThread()
-        self._end = weakref.finalize(self, self._loop.end, None)
+        self._loop = _LoopThread(make)
+        self._end = weakref.finalize(self, self._loop.end)
         try:
-            self._network = self._loop.run(made())
+            self._network = self._loop.begin()
         except BaseException:
             self._end()
             raise
-        self._end.detach()
-        self._end = weakref.finalize(self, self._loop.end, self._network)
 
     def close(self) -> None:
         """Stop all nodes, and the thread. Closing twice is fine. Raises what went wrong."""
@@ -107,7 +106,11 @@ class LiveNetwork:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise  # of two troubles the one in the block comes out: it knows of the other
 
     # ------------------------------------------------------------------ verbs
 
@@ -227,7 +230,7 @@ class LiveNetwork:
         """Set all nodes' clocks; time goes on from there."""
         self._call(self._network.set_time, unix_s)
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: float) -> None:
         """Put all nodes' clocks forward."""
         self._call(self._network.advance, seconds)
 
@@ -255,6 +258,26 @@ class LiveNetwork:
         """Wait until nodes' chains are as high, of all by default. Raises TimeoutError."""
         self._wait(self._network.wait_for_height(height, names, limit_s=limit_s))
 
+    def wait_for_block(
+        self,
+        block: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until nodes have a block in their chains. Raises TimeoutError."""
+        self._wait(self._network.wait_for_block(block, names, limit_s=limit_s))
+
+    def wait_for_reorg(
+        self,
+        lost: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Wait until no node has a block in its chain any more. Raises TimeoutError."""
+        self._wait(self._network.wait_for_reorg(lost, names, limit_s=limit_s))
+
     def wait_for_transaction(
         self,
         tx: Transaction,
@@ -271,6 +294,21 @@ class LiveNetwork:
         Raises TimeoutError.
         """
         self._wait(self._network.wait_until_connected(limit_s=limit_s))
+
+    def news(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> Iterator[Heard]:
+        """What nodes announce from now on, all by default: one after another.
+
+        Raises TimeoutError if nothing comes for so long.
+        """
+        news = self._call(self._network.news, names, limit_s=limit_s)
+
+        def heard() -> Iterator[Heard]:
+            while True:
+                yield self._wait(news.__anext__())
+
+        return heard()
 
     # ------------------------------------------------------------------ looking
 
@@ -347,49 +385,96 @@ class LiveNetwork:
 
 
 class _LoopThread:
-    """An event loop in a daemon thread. Nothing here refers to the network that uses it."""
+    """A live network in an event loop in a daemon thread. Nothing here refers to who uses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], AsyncNetwork]) -> None:
+        self._make = make
         self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._main_task: asyncio.Task[None] | None = None
+        self._began: Future[AsyncNetwork] = Future()
+        self._failure: BaseException | None = None
+        self._lock = threading.RLock()  # the collector may call `end` while this thread holds it
+        self._is_over = False
+        self._waited_for: set[Future[Any]] = set()
         self._thread = threading.Thread(target=self._serve, name="network", daemon=True)
-        self._thread.start()
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
+    def begin(self) -> AsyncNetwork:
+        """The network, once it runs. Raises what kept it from that; then `end` is to be called."""
+        self._thread.start()
+        return self._began.result()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something in the loop, and wait for it; Ctrl-C gives it up."""
-        if not self._thread.is_alive() or threading.current_thread() is self._thread:
+        """Do something in the loop, and wait for it; Ctrl-C gives it up. Raises UserError."""
+        if threading.current_thread() is self._thread:
             work.close()
-            raise UserError(
-                "the network is closed"
-                if not self._thread.is_alive()
-                else "the network can't be used from its own thread, as in `watch`"
-            )
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise UserError("the network can't be used from its own thread, as in `watch`")
+        with self._lock:
+            if self._is_over:
+                work.close()
+                raise self._closed()
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            self._waited_for.add(future)
         try:
             return future.result()
+        except CancelledError:
+            work.close()  # one that the loop has not even begun
+            raise self._closed() from self._failure
         except BaseException:
             future.cancel()
             raise
-
-    def end(self, network: AsyncNetwork | None) -> None:
-        """Stop the network, then the loop."""
-        if not self._thread.is_alive():
-            return
-        try:
-            if network is not None:
-                ending: Awaitable[None] = network.__aexit__(None, None, None)
-                asyncio.run_coroutine_threadsafe(_awaited(ending), self._loop).result(END_S)
         finally:
-            with suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._loop.stop)
+            with self._lock:
+                self._waited_for.discard(future)
+
+    def end(self) -> None:
+        """Stop the network, then the thread. Raises what went wrong in it."""
+        with suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._finish)
+        if threading.current_thread() is self._thread:
+            return  # garbage is collected in any thread, this one too; it ends soon
+        if self._thread.ident is None:
+            self._loop.close()
+            return
+        with suppress(RuntimeError):  # interrupted while it started; it ends all the same
             self._thread.join(END_S)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the network has not ended within {END_S:g} seconds")
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
+    def _closed(self) -> Exception:
+        if self._failure is not None:
+            return RuntimeError("the network has failed, and is closed")
+        return UserError("the network is closed")
 
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
+    # ------------------------------------------------------------------ in the thread
+
+    def _serve(self) -> None:
+        try:
+            # At the end of a program no thread can be started to see worker threads off.
+            with suppress(RuntimeError), asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._main())
+        finally:
+            with self._lock:
+                self._is_over = True
+                for future in self._waited_for:
+                    future.cancel()
+
+    async def _main(self) -> None:
+        self._main_task = asyncio.current_task()
+        try:
+            async with self._make() as network:
+                self._began.set_result(network)
+                await self._stop.wait()
+        except BaseException as error:  # noqa: BLE001  it goes to who uses the network
+            if self._began.done():
+                self._failure = error
+            else:
+                self._began.set_exception(error)
+
+    def _finish(self) -> None:
+        self._stop.set()
+        if self._main_task is not None and not self._began.done():
+            self._main_task.cancel()  # who wanted it did not wait

@@ -13,8 +13,7 @@ Everything is a function of the arguments and of what is called: `world.trace` h
 thing that happened, and its digest is the same in every run.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -34,15 +33,18 @@ from drystone.core.link import LinkSettings
 from drystone.core.samplers import unit_exponential
 from drystone.core.time import SECOND_NS, Time
 from drystone.drivers.history import local_history
+from drystone.mempool.chainview import ChainView
+from drystone.mempool.dump import Dump
 from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import FUNDED, account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
-from drystone.network.branches import TreeBlock, tree_of
 from drystone.network.chains import params_of
 from drystone.network.collector import calm_collector
 from drystone.network.failing_store import Died
+from drystone.network.listening import Heard, Listeners
+from drystone.network.members import Members, check_count, check_hashrate, check_seconds
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
@@ -126,6 +128,7 @@ class VirtualNode:
         self._coins = coins
         self._settings = settings
         self._streams: HostStreams[str, NetAddress]
+        self._saved = Dump()  # the mempool, over a stop in good order
         self._starts = 0
         self._alarm = network.world.alarm(lambda: self.handle(Wake()))
         self._replies = 0
@@ -140,6 +143,19 @@ class VirtualNode:
             self._start()
         except Died:
             self._network.world.record(self.name, "dies while it starts")
+
+    def stop(self) -> None:
+        """End in good order: everything is kept, the mempool too."""
+        self._saved = self.node.mempool.dump()
+        try:
+            self.chain.close()
+        except Died:
+            self._network.world.record(self.name, "dies while it stops")
+            self._saved = Dump()
+            self.crash()
+            return
+        self._go_down()
+        self._streams.stop()
 
     def _start(self) -> None:
         world, start = self._network.world, self._starts
@@ -160,6 +176,8 @@ class VirtualNode:
         for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
             pass  # a block that a crash had left half taken in
         mempool = Mempool(params, scripts=sharing.scripts)
+        saved, self._saved = self._saved, Dump()
+        mempool.restore(saved, ChainView.at_tip(chain), self._network.clock().unix_s)
         self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
         self._streams = self._network.links.attach(self.name, self, self.address)
         self._streams.listen(self.address)
@@ -169,10 +187,13 @@ class VirtualNode:
 
     def crash(self) -> None:
         """Lose everything that no store has acknowledged."""
+        self._go_down()
+        self._streams.crash()
+
+    def _go_down(self) -> None:
         self.is_up = False
         self._alarm.set(None)
         self.miner.offer(None)
-        self._streams.crash()
 
     # ------------------------------------------------------------------ events and actions
 
@@ -346,7 +367,7 @@ class VirtualMiner:
         self._owner.handle(Found(self._network.solved(offer)))
 
 
-class VirtualNetwork:
+class VirtualNetwork(Members[VirtualNode]):
     """Full nodes on simulated links. Names, in order: n0, n1... unless others are given.
 
     nodes: how many to begin with. chain: a name such as regtest, or a chain file, in place of
@@ -376,6 +397,7 @@ class VirtualNetwork:
         warm_up_s: float = 1,
         sharing: bool = True,
     ) -> None:
+        super().__init__()
         params = params if chain is None else params_of(chain)
         if plan is None and nodes:
             plan = plan_from_options(
@@ -392,14 +414,13 @@ class VirtualNetwork:
         self.sharing = Sharing(params) if sharing else Sharing.none(params)
         self.world = World(seed, keep_trace=keep_trace)
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
-        self.nodes: dict[str, VirtualNode] = {}
+        self._listeners = Listeners()
         self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
         self._stores = stores or (lambda _name: self._opening_stores())
         self._settings = settings or default_settings(params)
         self._unix_start = unix_start(params)
         self._now = Time(0, self._unix_start)
-        self._connections: dict[tuple[str, str], None] = {}  # as they should be: who dials whom
         self._is_paused = False
         if plan is not None:
             self._build(plan)
@@ -426,9 +447,7 @@ class VirtualNetwork:
         self, name: str | None = None, *, hashes_per_s: int = 0, settings: Settings | None = None
     ) -> VirtualNode:
         """A node that knows nobody yet; a chain's history it has."""
-        name = name or f"n{len(self.nodes)}"
-        if name in self.nodes:
-            raise UserError(f"there is a node {name} already")
+        name = self._new_name(name)
         blocks, coins = self._stores(name)
         number = len(self.nodes) + 1
         address = NetAddress(Network.IPV4, bytes((10, *number.to_bytes(3))), self.params.port)
@@ -449,11 +468,13 @@ class VirtualNetwork:
 
     def connect(self, one: str, other: str) -> None:
         """Have one node dial another, and again whenever the connection is lost."""
+        self._check_connection(one, other)
         self._connections[one, other] = None
         self[one].handle(Command(Connect(self[other].address)))
 
     def disconnect(self, one: str, other: str) -> None:
         """End all connections between two nodes."""
+        self._check_pair(one, other)
         for here, there in ((one, other), (other, one)):
             self._connections.pop((here, there), None)
             self[here].handle(Command(Disconnect(self[there].address)))
@@ -463,9 +484,7 @@ class VirtualNetwork:
 
         silent: connections stay, but nothing arrives.
         """
-        groups = tuple(map(tuple, groups))
-        for name in (name for group in groups for name in group):
-            self[name]  # raises if there is none
+        groups = self._checked_groups(groups)
         self.world.record("network", f"partition {groups} {silent}")
         self.links.partition(*groups, silent=silent)
 
@@ -476,6 +495,7 @@ class VirtualNetwork:
 
     def set_link(self, one: str, other: str, settings: LinkSettings) -> None:
         """How the link between two nodes is, both ways."""
+        self._check_pair(one, other)
         self.links.set_link(one, other, settings)
         self.links.set_link(other, one, settings)
 
@@ -484,6 +504,7 @@ class VirtualNetwork:
 
         Where difficulty follows the clock, the clock moves on by the chain's spacing with each.
         """
+        check_count(count)
         node, found = self._one_up(name), []
         script_pubkey = node.script_pubkey if to is None else script_to(to, self.params)
         for _ in range(count):
@@ -505,8 +526,7 @@ class VirtualNetwork:
 
     def set_hashrate(self, name: str, hashes_per_s: int) -> None:
         """How many hashes a node does in a second from now on."""
-        if hashes_per_s < 0:
-            raise UserError(f"a hash rate can't be negative, as {hashes_per_s} is")
+        check_hashrate(hashes_per_s)
         node = self[name]
         was_mining = node.miner.hashes_per_s > 0
         node.miner.set_rate(hashes_per_s)
@@ -588,10 +608,16 @@ class VirtualNetwork:
         self.world.record(name, "is killed")
         self[name].crash()
 
+    def stop(self, name: str) -> None:
+        """End a node in good order."""
+        self._one_up(name)
+        self.world.record(name, "is stopped")
+        self[name].stop()
+
     def restart(self, name: str) -> None:
-        """Have a node that was killed begin anew, on what it had acknowledged."""
+        """Have a node that was killed or stopped begin anew, on what it has kept."""
         if self[name].is_up:
-            self.kill(name)
+            self.stop(name)
         self.world.record(name, "restarts")
         self[name].start()
         for one, other in self._connections:
@@ -604,11 +630,7 @@ class VirtualNetwork:
         One node is cut off; the others' side mines the blocks, and it mines more work; then the cut
         heals. on: who is cut off; the last node by default.
         """
-        up = [node.name for node in self._up()]
-        if depth < 1 or len(up) < 2:
-            raise UserError("a reorganisation takes two nodes and a block at least")
-        apart = self._one_up(on or up[-1]).name
-        others = [name for name in up if name != apart]
+        apart, others = self._sides_for_reorg(depth, on)
         was_paused = self._is_paused
         self.pause_mining()
         try:
@@ -622,6 +644,9 @@ class VirtualNetwork:
             taken = self[apart].tip
             self.heal()
             self.wait_until_synced()
+        except BaseException:
+            self.heal()
+            raise
         finally:
             self._pause(is_paused=was_paused)
         return lost.hash, taken.hash
@@ -637,8 +662,7 @@ class VirtualNetwork:
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""
-        if seconds < 0:
-            raise UserError("time is advanced by what is not negative; to go back, set it")
+        check_seconds(seconds)
         self.run_for(seconds)
 
     # ------------------------------------------------------------------ waiting
@@ -656,10 +680,13 @@ class VirtualNetwork:
     def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
     ) -> BlockHash:
-        """Run until nodes are on one tip, all by default; the tip. Raises TimeoutError."""
-        nodes = [self[name] for name in (self.nodes if names is None else names)]
-        self.run_until(lambda: agree(nodes), limit_s=limit_s)
-        return nodes[0].tip.hash
+        """Run until nodes are on one tip, all that are up by default; the tip.
+
+        Raises TimeoutError.
+        """
+        with self._telling_where():
+            self.run_until(self._are_synced(names), limit_s=limit_s)
+        return self._common_tip(names)
 
     def wait_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """The same as `run_until`, by the name that it has in all networks. Raises TimeoutError."""
@@ -669,8 +696,30 @@ class VirtualNetwork:
         self, height: int, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
     ) -> None:
         """Run until nodes' chains are as high, of all by default. Raises TimeoutError."""
-        nodes = self._up() if names is None else [self[name] for name in names]
-        self.run_until(lambda: all(node.tip.height >= height for node in nodes), limit_s=limit_s)
+        with self._telling_where():
+            self.run_until(self._are_as_high(height, names), limit_s=limit_s)
+
+    def wait_for_block(
+        self,
+        block: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Run until nodes have a block in their chains. Raises TimeoutError."""
+        with self._telling_where():
+            self.run_until(self._have_block(block, names), limit_s=limit_s)
+
+    def wait_for_reorg(
+        self,
+        lost: BlockHash,
+        names: Iterable[str] | None = None,
+        *,
+        limit_s: float = DEFAULT_LIMIT_S,
+    ) -> None:
+        """Run until no node has a block in its chain any more. Raises TimeoutError."""
+        with self._telling_where():
+            self.run_until(self._have_given_up(lost, names), limit_s=limit_s)
 
     def wait_for_transaction(
         self,
@@ -680,15 +729,31 @@ class VirtualNetwork:
         limit_s: float = DEFAULT_LIMIT_S,
     ) -> None:
         """Run until nodes have a transaction in the mempool. Raises TimeoutError."""
-        nodes = self._up() if names is None else [self[name] for name in names]
-        self.run_until(lambda: all(tx.txid in node.node.mempool for node in nodes), limit_s=limit_s)
+        with self._telling_where():
+            self.run_until(self._have_transaction(tx, names), limit_s=limit_s)
 
     def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Run until all connections that should be there are, where both nodes are up.
 
         Raises TimeoutError.
         """
-        self.run_until(lambda: not self.missing_connections(), limit_s=limit_s)
+        self.run_until(self._are_connected(), limit_s=limit_s)
+
+    def news(
+        self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
+    ) -> Iterator[Heard]:
+        """What nodes announce from now on, all by default: one after another, as time goes on.
+
+        Raises TimeoutError if nothing comes for so long.
+        """
+        listener = self._listeners.add(names if names is None else [self[n].name for n in names])
+
+        def heard() -> Iterator[Heard]:
+            while True:
+                self.run_until(lambda: bool(listener), limit_s=limit_s)
+                yield listener.next()
+
+        return heard()
 
     def settle(self, *, limit_s: float = DEFAULT_LIMIT_S) -> BlockHash:
         """Have all miners rest until the nodes agree, and mine one block if two are as good."""
@@ -724,58 +789,17 @@ class VirtualNetwork:
         """Accounts for people: names, addresses, what they have, and that the keys are public."""
         return self.payments.lines(names, at)
 
-    def tree(self, name: str | None = None, *, blocks: int = 100) -> tuple[TreeBlock, ...]:
-        """The blocks that a node knows of so many heights below its tip, parents first.
-
-        name: by default the first node that is up.
-        """
-        nodes = self._up() if name is None else [self[name]]
-        return tree_of(nodes[0].chain, blocks) if nodes else ()
-
-    def connections(self) -> tuple[tuple[str, str], ...]:
-        """Who is to dial whom."""
-        return tuple(self._connections)
-
-    def missing_connections(self) -> list[tuple[str, str]]:
-        """Those that are not there now, where both nodes are up and no cut runs between them."""
-        wanted = [
-            (one, other)
-            for one, other in self._connections
-            if self[one].is_up and self[other].is_up and not self.is_cut(one, other)
-        ]
-        diallers = Counter(other for _, other in wanted)
-        return [
-            (one, other)
-            for one, other in wanted
-            if not self[one].is_connected_to(self[other].address)
-            or self[other].inbound < diallers[other]
-        ]
-
     def is_cut(self, one: str, other: str) -> bool:
         """Whether a partition runs between two nodes."""
         return self.links.is_cut(one, other)
 
-    def __getitem__(self, name: str) -> VirtualNode:
-        node = self.nodes.get(name)
-        if node is None:
-            raise UserError(f"there is no node {name}: there are {', '.join(self.nodes) or 'none'}")
-        return node
-
-    def __iter__(self) -> Iterator[VirtualNode]:
-        return iter(self.nodes.values())
-
-    def _up(self) -> list[VirtualNode]:
-        return [node for node in self.nodes.values() if node.is_up]
-
-    def _one_up(self, name: str) -> VirtualNode:
-        node = self[name]
-        if not node.is_up:
-            raise UserError(f"{name} does not run: restart it first")
-        return node
-
-    def tips(self) -> Mapping[str, BlockHash]:
-        """The tip of each node that is up."""
-        return {node.name: node.tip.hash for node in self._up()}
+    def _is_missing(self, one: str, other: str) -> bool:
+        return (
+            self[one].is_up
+            and self[other].is_up
+            and not self.is_cut(one, other)
+            and not self[one].is_connected_to(self[other].address)
+        )
 
     # ------------------------------------------------------------------ for the nodes
 
@@ -803,6 +827,7 @@ class VirtualNetwork:
         if line is not None:
             self.world.record(name, line)
         self.payments.observe(name, news)
+        self._listeners.tell(name, news, self.clock())
         if self.watch is not None:
             self.watch(name, news, self.clock())
 

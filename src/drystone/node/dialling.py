@@ -10,10 +10,11 @@ LAST_RETRY_NS: Final = 60 * SECOND_NS  # Core: dials added nodes again every min
 
 
 class _Wanted:
-    __slots__ = ("dial_at_ns", "is_busy", "wait_ns")
+    __slots__ = ("dial_at_ns", "is_busy", "is_connected", "wait_ns")
 
     def __init__(self) -> None:
         self.is_busy = False  # being dialled, or connected
+        self.is_connected = False
         self.dial_at_ns = 0
         self.wait_ns = FIRST_RETRY_NS  # after the next failure; doubles with each
 
@@ -24,10 +25,12 @@ class Dialling:
     def __init__(self, last_retry_ns: int = LAST_RETRY_NS) -> None:
         self._last_retry_ns = last_retry_ns
         self._wanted: dict[NetAddress, _Wanted] = {}
+        self._given_up: dict[NetAddress, None] = {}  # while they were being dialled
         self._idle: dict[NetAddress, _Wanted] = {}  # of these, those that are not busy
 
     def want(self, address: NetAddress) -> None:
         """Dial it as soon as may be, and again whenever the connection is lost."""
+        self._given_up.pop(address, None)
         wanted = self._wanted.setdefault(address, _Wanted())
         if not wanted.is_busy:
             self._idle[address] = wanted
@@ -35,14 +38,24 @@ class Dialling:
         wanted.wait_ns = FIRST_RETRY_NS
 
     def forget(self, address: NetAddress) -> None:
-        """Dial it no more."""
-        self._wanted.pop(address, None)
+        """Dial it no more. A connection that is just being made is not wanted either."""
+        wanted = self._wanted.pop(address, None)
         self._idle.pop(address, None)
+        if wanted is not None and wanted.is_busy and not wanted.is_connected:
+            self._given_up[address] = None
+
+    def was_given_up(self, address: NetAddress) -> bool:
+        """Whether the connection that has just been made there is not wanted any more."""
+        if address not in self._given_up:
+            return False
+        del self._given_up[address]
+        return True
 
     def connected(self, address: NetAddress) -> None:
         """Somebody answers there."""
         if address in self._wanted:
             self._wanted[address].is_busy = True
+            self._wanted[address].is_connected = True
             self._idle.pop(address, None)
 
     def ready(self, address: NetAddress) -> None:
@@ -52,9 +65,10 @@ class Dialling:
 
     def lost(self, address: NetAddress, now_ns: int) -> None:
         """The connection, or the hope of one, is over."""
+        self._given_up.pop(address, None)
         wanted = self._wanted.get(address)
         if wanted is not None:
-            wanted.is_busy = False
+            wanted.is_busy = wanted.is_connected = False
             self._idle[address] = wanted
             wanted.dial_at_ns = now_ns + wanted.wait_ns
             wanted.wait_ns = min(2 * wanted.wait_ns, self._last_retry_ns)

@@ -172,6 +172,9 @@ class Node:
                 return
         else:
             kind = self.addresses.dialled(event.address) or ConnectionKind.MANUAL
+            if self._dialling.was_given_up(event.address):
+                turn.actions.append(Close(event.peer, "disconnected by the user"))
+                return
             if any(_is_dialled(conn, event.address) for conn in self.peers.values()):
                 turn.actions.append(Close(event.peer, "connected to that address already"))
                 return

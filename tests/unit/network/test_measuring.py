@@ -20,7 +20,17 @@ from drystone.network.measuring import (
 from drystone.network.plan import plan_from_options
 from drystone.network.running import Run
 from drystone.network.scenario import Happening, Scenario
-from drystone.network.verbs import Heal, Kill, Mine, Partition, Reorg, Restart, Send, SpendTwice
+from drystone.network.verbs import (
+    Heal,
+    Kill,
+    Mine,
+    Part,
+    Partition,
+    Reorg,
+    Restart,
+    Send,
+    SpendTwice,
+)
 from drystone.network.virtual import VirtualNetwork
 
 MS = MILLISECOND_NS
@@ -235,6 +245,17 @@ def test_progress_is_told_and_may_end_it() -> None:
             lambda: Run(
                 scenario(
                     Happening(0, Partition((("n0",), ("n1", "n2"))), "event[0]"),
+                    Happening(100 * SECOND_NS, Reorg(1), "event[1]"),
+                    duration_ns=200 * SECOND_NS,
+                )
+            ).go(),
+            r"event\[1\], at .*: the network is cut already: heal it before a reorganisation",
+        ),
+        (
+            lambda: Run(
+                scenario(
+                    Happening(5 * SECOND_NS, Part("n1", "n2"), "event[0]"),
+                    Happening(5 * SECOND_NS, Part("n2", "n0"), "event[0]"),
                     Happening(100 * SECOND_NS, Reorg(1), "event[1]"),
                     duration_ns=200 * SECOND_NS,
                 )
