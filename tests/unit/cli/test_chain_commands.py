@@ -200,7 +200,7 @@ def test_a_block_for_scripts(kept: Path, blocks: list[Block]) -> None:
 def test_a_block_for_people(kept: Path, blocks: list[Block]) -> None:
     out = said("block", 102, kept=kept)
     assert f"hash          {display(blocks[-1].hash)}\n" in out
-    assert "status        1 confirmations\n" in out
+    assert "status        1 confirmation\n" in out
     for tx, fee in zip(blocks[-1].vtx[1:], ("0.00001000", "0.00002000"), strict=True):
         (line,) = [line for line in out.splitlines() if display(tx.txid) in line]
         assert line.startswith("1 > 1 ") and fee in line
