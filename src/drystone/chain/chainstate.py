@@ -15,8 +15,7 @@ is marked, the paper is thrown away, and the next best branch is tried.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from drystone.chain.coins import MOST_READ, CoinsCache, CoinsChange
@@ -127,6 +126,23 @@ def _no_progress(_done: int, _all: int) -> None:
     pass
 
 
+class _Step:
+    """Around what ends whole, or leaves the chain of no use. trouble: why it is of none."""
+
+    __slots__ = ("trouble",)
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+
+    def __enter__(self) -> None:
+        if self.trouble is not None:
+            raise StoreError(f"this chain can't go on: {self.trouble}")
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None and not isinstance(error, Rejected):
+            self.trouble = str(error) or type(error).__name__
+
+
 class ChainState:
     """The chain with the most work, among all blocks that came in. Core: ChainstateManager.
 
@@ -172,7 +188,7 @@ class ChainState:
         self._dirty: dict[BlockNode, None] = {}  # nodes whose records are to be committed
         self._found: dict[BlockNode, BlockInvalid] = {}  # by the present submission
         self._unflushed_blocks = 0
-        self._trouble: str | None = None
+        self._step = _Step()
         self.known_scripts: Known | None = None
         self.unrecorded: Iterable[Block] = ()
         self._open(coins.tip, progress)
@@ -263,9 +279,9 @@ class ChainState:
             for header in headers
             if (node := self.tree.get(header.hash)) is not None and not node.is_failed
         ]
-        if len(known) == len(headers) and self._trouble is None:  # as most announcements are
+        if len(known) == len(headers) and self._step.trouble is None:  # as most announcements are
             return known
-        with self._step():
+        with self._step:
             try:
                 return [self._accept_header(header, now) for header in headers]
             finally:
@@ -292,7 +308,7 @@ class ChainState:
         signatures of one block can be checked while the next one is read. meanwhile: is called
         while the last of them are being checked, a good time to prepare for the next call.
         """
-        with self._step():
+        with self._step:
             outcomes = [self._receive(arrival, now) for arrival in arrivals]
             change = self._activate(meanwhile)
             return Submission(tuple(map(self._with_error, outcomes)), change)
@@ -307,7 +323,7 @@ class ChainState:
         node = self.tree.nodes[block_hash]
         if node is self.tree.genesis:
             raise ValueError("genesis can't be invalidated")
-        with self._step():
+        with self._step:
             if node.failure is None:  # a broken rule is worth remembering
                 self._fail(node, INVALIDATED)
             self.tree.reconsider_all()
@@ -319,7 +335,7 @@ class ChainState:
         Raises KeyError if it isn't known. Core: ReconsiderBlock.
         """
         node = self.tree.nodes[block_hash]
-        with self._step():
+        with self._step:
             self._dirty.update(dict.fromkeys(self.tree.unfail(node)))
             return self._activate()
 
@@ -329,7 +345,7 @@ class ChainState:
         Raises KeyError if it isn't known.
         """
         node = self.tree.nodes[block_hash]
-        with self._step():
+        with self._step:
             if self.tree.make_precious(node, self.tip):
                 self._dirty[node] = None
             return self._activate()
@@ -338,22 +354,22 @@ class ChainState:
 
     def took_in_unrecorded(self) -> None:
         """Let the store know that what it had found unrecorded has been submitted, all of it."""
-        with self._step():
+        with self._step:
             self.unrecorded = ()
             self._blocks.took_in_unrecorded()
 
     def flush(self) -> None:
         """Write the coins as they are at the tip, and have all that is written put on disk."""
-        with self._step():
+        with self._step:
             self._flush()
 
     def close(self) -> None:
         """Write what is left to write, and let go of the stores. Closing twice is fine."""
         try:
-            if self._trouble is None:
+            if self._step.trouble is None:
                 self.flush()
         finally:
-            self._trouble = self._trouble or "it is closed"
+            self._step.trouble = self._step.trouble or "it is closed"
             try:
                 self._coins.close()
             finally:
@@ -361,21 +377,8 @@ class ChainState:
 
     def abandon(self) -> None:
         """Let go of the stores and write nothing more, as if the process had been killed."""
-        self._trouble = self._trouble or "it is abandoned"
+        self._step.trouble = self._step.trouble or "it is abandoned"
         self.close()
-
-    @contextmanager
-    def _step(self) -> Iterator[None]:
-        """Something that ends whole, or leaves the object of no use."""
-        if self._trouble is not None:
-            raise StoreError(f"this chain can't go on: {self._trouble}")
-        try:
-            yield
-        except Rejected:
-            raise
-        except BaseException as error:
-            self._trouble = str(error) or type(error).__name__
-            raise
 
     # ------------------------------------------------------------------ taking in
 
@@ -475,8 +478,8 @@ class ChainState:
         """
         old = self.tip
         fork = fork_of(old, target)
-        if fork is old:
-            target = target.ancestor(min(target.height, old.height + STEP_BLOCKS))
+        if fork is old and target.height > old.height + STEP_BLOCKS:
+            target = target.ancestor(old.height + STEP_BLOCKS)
         paper = CoinsChange(self._coins)
         for node in reversed(path_up(fork, old)):
             paper.disconnect(self.block(node.hash), self._blocks.undo(node.hash))
@@ -643,7 +646,7 @@ class ChainState:
             self._coins.flush(genesis.hash)
             coins_tip = genesis.hash
         self._walk_coins(self._node_of(coins_tip, "the coins' block"), progress)
-        with self._step():
+        with self._step:
             self._activate()  # the process may have died between a block and its connecting
         self.unrecorded = loaded.unrecorded
 

@@ -44,6 +44,7 @@ class BlockNode:
         "chainwork",
         "children",
         "failure",
+        "hash",
         "header",
         "height",
         "is_complete",
@@ -59,6 +60,7 @@ class BlockNode:
         self, header: BlockHeader, parent: "BlockNode | None", known: "KnownHeader | None" = None
     ) -> None:
         self.header = header
+        self.hash = header.hash
         self.parent = parent
         self.children: list[BlockNode] = []
         self.height: int = 0
@@ -76,11 +78,6 @@ class BlockNode:
         self.is_failed = False
         self.failure: str | None = None
         self._median_time: int | None = known.median_time_past if known else None
-
-    @property
-    def hash(self) -> BlockHash:
-        """The header's."""
-        return self.header.hash
 
     @property
     def has_data(self) -> bool:
@@ -175,6 +172,8 @@ def _without_lowest_bit(number: int) -> int:
 
 def fork_of(one: BlockNode, other: BlockNode) -> BlockNode:
     """The last block that two branches share. Core: LastCommonAncestor."""
+    if other.parent is one:  # as when the tip moves to the next block
+        return one
     height = min(one.height, other.height)
     one, other = one.ancestor(height), other.ancestor(height)
     while one is not other:

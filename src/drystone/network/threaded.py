@@ -413,7 +413,11 @@ class _LoopThread:
             if self._is_over:
                 work.close()
                 raise self._closed()
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            try:
+                future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            except RuntimeError:  # the loop is closed, and the thread is about to say so
+                work.close()
+                raise self._closed() from self._failure
             self._waited_for.add(future)
         try:
             return future.result()

@@ -207,9 +207,10 @@ class VirtualNode:
             self._network.world.record(self.name, "dies while it writes")
             self.crash()
             return
+        send = self._streams.send
         for action in actions:
             if type(action) is Send:
-                self._streams.send(action.peer, action.data)
+                send(*action)
             else:
                 self._perform(action)
 

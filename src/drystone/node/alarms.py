@@ -17,7 +17,7 @@ class Alarms(Generic[Key]):
         self._heap: list[tuple[int, int, Key]] = []  # may have alarms that no longer count
         self._sequence = 0
         self._earliest: int | None = None
-        self._is_earliest_known = True
+        self.have_changed = False  # since `earliest` was last asked
 
     def set(self, key: Key, at_ns: int) -> None:
         """Ring then, and at no other time that was asked for before."""
@@ -25,7 +25,7 @@ class Alarms(Generic[Key]):
         if there is not None and there[0] == at_ns:
             return
         self._sequence += 1
-        self._is_earliest_known = False
+        self.have_changed = True
         self._at[key] = at_ns, self._sequence
         heappush(self._heap, (at_ns, self._sequence, key))
         if len(self._heap) > max(4 * len(self._at), _FEWEST_TO_REBUILD):
@@ -41,21 +41,21 @@ class Alarms(Generic[Key]):
     def cancel(self, key: Key) -> None:
         """Don't ring."""
         if self._at.pop(key, None) is not None:
-            self._is_earliest_known = False
+            self.have_changed = True
 
     def earliest(self) -> int | None:
         """When the first one rings."""
-        if not self._is_earliest_known:
+        if self.have_changed:
             heap = self._heap
             while heap and not self._counts(heap[0]):
                 heappop(heap)
             self._earliest = heap[0][0] if heap else None
-            self._is_earliest_known = True
+            self.have_changed = False
         return self._earliest
 
     def take_due(self, now_ns: int) -> Key | None:
         """The first whose time has come, if there is one; it is no longer set."""
-        self._is_earliest_known = False
+        self.have_changed = True
         while self._heap and self._heap[0][0] <= now_ns:
             alarm = heappop(self._heap)
             if self._counts(alarm):

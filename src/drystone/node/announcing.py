@@ -33,21 +33,26 @@ class Announcing:
     def queue(self, conn: Connection, change: TipChange) -> None:
         """The tip has moved: a peer is to hear of the blocks that came, the last few at most."""
         # One more than may be announced, so that it shows that there are too many.
-        conn.blocks_to_announce += change.connected[-(MAX_BLOCKS_TO_ANNOUNCE + 1) :]
+        connected = change.connected
+        if len(connected) == 1:
+            conn.blocks_to_announce.append(connected[0])
+        else:
+            conn.blocks_to_announce += connected[-(MAX_BLOCKS_TO_ANNOUNCE + 1) :]
 
     def announce(self, conn: Connection, turn: Turn) -> None:
         """Tell a peer what is queued for it."""
         nodes, conn.blocks_to_announce = conn.blocks_to_announce, []
-        wants_compact = conn.peer.wants_cmpctblocks and len(nodes) == 1
+        peer = conn.peer
+        wants_compact = peer.wants_cmpctblocks and len(nodes) == 1
         news: list[BlockNode] | None = None
-        if len(nodes) <= MAX_BLOCKS_TO_ANNOUNCE and (conn.peer.prefers_headers or wants_compact):
+        if len(nodes) <= MAX_BLOCKS_TO_ANNOUNCE and (peer.prefers_headers or wants_compact):
             news = self._connecting(conn, nodes)
         if news is None:
             self._by_inv(conn, nodes[-1], turn)
         elif news:
-            if len(news) == 1 and conn.peer.wants_cmpctblocks:
+            if peer.wants_cmpctblocks and len(news) == 1:
                 self._serving.send_compact(conn, news[0], turn)
-            elif conn.peer.prefers_headers:
+            elif peer.prefers_headers:
                 self._by_headers(conn, news, turn)
             else:
                 self._by_inv(conn, news[-1], turn)
@@ -86,11 +91,11 @@ class Announcing:
         return _is_below(node, self._download.best_known(conn.id), conn.best_header_sent)
 
 
-def _is_below(node: BlockNode, *tops: BlockNode | None) -> bool:
-    """Whether a block is one of some others, or below one."""
-    for top in tops:
-        if top is node:
-            return True
-        if top is not None and top.height > node.height and top.descends_from(node):
-            return True
-    return False
+def _is_below(node: BlockNode, one: BlockNode | None, other: BlockNode | None) -> bool:
+    """Whether a block is one of two others, or below one."""
+    if one is node or other is node:
+        return True
+    height = node.height
+    return (one is not None and one.height > height and one.descends_from(node)) or (
+        other is not None and other.height > height and other.descends_from(node)
+    )

@@ -33,7 +33,7 @@ from drystone.node.headers import (
     work_threshold,
 )
 from drystone.node.initial_download import InitialDownload
-from drystone.node.partial import PartialBlocks
+from drystone.node.partial import PartialBlocks, Transactions
 from drystone.node.serving import Serving
 from drystone.node.settings import Settings
 from drystone.node.turn import Turn
@@ -77,7 +77,6 @@ MAX_SOURCES: Final = 4_096  # blocks of which we remember who sent them
 
 _CHOSEN: Final = (ConnectionKind.OUTBOUND_FULL_RELAY, ConnectionKind.BLOCK_RELAY_ONLY)
 
-Transactions = Callable[[], Iterable[Transaction]]
 Follow = Callable[[TipChange, Turn], None]
 
 
@@ -217,10 +216,12 @@ class Blocks:
         elif self._headers.doubts(conn.id):
             turn.perform(conn, conn.peer.ping(turn.now))
 
-    def hear_pong(self, conn: Connection, turn: Turn) -> None:
-        """A peer is done with all that it was asked before the ping."""
-        if self._headers.ponged(conn.id):
-            self._ask_headers(conn, self.header_tip.best, turn)
+    def hear_pong(self, conn: Connection, turn: Turn) -> bool:
+        """A peer is done with all that it was asked before the ping. Whether nothing follows."""
+        if not self._headers.ponged(conn.id):
+            return True
+        self._ask_headers(conn, self.header_tip.best, turn)
+        return False
 
     def hear_of_block(self, conn: Connection, hashes: Iterable[bytes], turn: Turn) -> None:
         """An inv of blocks: of the last one that we don't know, ask for the headers."""
@@ -236,18 +237,24 @@ class Blocks:
             self._ask_headers(conn, self.header_tip.best, turn)
         self._news[conn.id] = None
 
-    def take_headers(self, conn: Connection, message: Headers, turn: Turn) -> None:
-        """Headers: an answer, or the announcement of a block. Core: ProcessHeadersMessage."""
+    def take_headers(self, conn: Connection, message: Headers, turn: Turn) -> bool:
+        """Headers: an answer, or the announcement of a block. Whether nothing follows."""
         headers = message.headers
-        if not headers:
-            self._headers.answered(conn.id)
-            return
         if len(headers) == 1 and conn.id not in self._presync:
             node = self._chain.tree.get(headers[0].hash)
             if node is not None and self._chain.is_active(node):  # most are announced by many
                 self._headers.answered(conn.id)
-                self._hear_of(conn, node, turn, is_full=False)
-                return
+                return self._hear_again(conn, node, turn)
+        self._take_headers(conn, headers, turn)
+        return False
+
+    def _take_headers(
+        self, conn: Connection, headers: Sequence[BlockHeader], turn: Turn
+    ) -> None:
+        """Core: ProcessHeadersMessage."""
+        if not headers:
+            self._headers.answered(conn.id)
+            return
         wrong = check_headers(headers, self._chain)
         if wrong is not None:
             turn.misbehaving(conn, wrong)
@@ -314,6 +321,19 @@ class Blocks:
                 return False
         self._news[conn.id] = None
         return True
+
+    def _hear_again(self, conn: Connection, node: BlockNode, turn: Turn) -> bool:
+        """A peer has a block of our chain. Whether nothing follows: we have what anybody has."""
+        if (
+            self.header_tip.best is self._chain.tip
+            and conn.has_sent_sendheaders
+            and not conn.is_chosen
+            and conn.id not in self._unstarted
+        ):
+            self.download.has(conn.id, node)
+            return True
+        self._hear_of(conn, node, turn, is_full=False)
+        return False
 
     def _is_worth_memory(self, headers: Sequence[BlockHeader], parent: BlockNode) -> bool:
         last = self._chain.tree.get(headers[-1].hash)
@@ -493,8 +513,15 @@ class Blocks:
 
     # ------------------------------------------------------------------ compact blocks
 
-    def take_compact(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
-        """A block in short (BIP152)."""
+    def take_compact(self, conn: Connection, message: CmpctBlock, turn: Turn) -> bool:
+        """A block in short (BIP152). Whether nothing follows."""
+        node = self._chain.tree.get(message.header.hash)
+        if node is not None and node is self._chain.tip:  # most come from many
+            return self._hear_again(conn, node, turn)
+        self._take_compact(conn, message, turn)
+        return False
+
+    def _take_compact(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
         chain, header = self._chain, message.header
         parent = chain.tree.get(header.prev_hash)
         if parent is None:
@@ -537,7 +564,7 @@ class Blocks:
     ) -> None:
         self.partial.take(conn.id, node.hash)
         try:
-            partial = self.partial.begin(conn.id, message, self._transactions())
+            partial = self.partial.begin(conn.id, message, self._transactions)
         except CompactBlockInvalid as error:
             self.download.received(node.hash, turn.now.mono_ns, conn.id)
             turn.misbehaving(conn, str(error))
@@ -545,10 +572,10 @@ class Blocks:
         except CompactBlockFailed:
             self._ask(conn, [node], turn)
             return
-        if partial.missing:
-            turn.send(conn, partial.request())
-        else:
+        if partial.is_complete:
             self._complete(conn, partial, (), turn)
+        else:
+            turn.send(conn, partial.request())
 
     def take_transactions(self, conn: Connection, message: BlockTxn, turn: Turn) -> None:
         """What was missing from a compact block. Core: ProcessCompactBlockTxns."""

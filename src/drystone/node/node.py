@@ -154,12 +154,20 @@ class Node:
         )
         self.addresses = Addresses(self.peers, streams("addresses"), self.settings)
         self.miner = Miner(chain, mempool, commits_always=self.settings.commits_always)
+        self._alarms.set(_ALARM, 0)  # the first time that it is woken, it looks what there is to do
 
     def handle(self, event: Event, now: Time) -> list[Action]:
         """Take one event and say what is to be done, in that order."""
         turn = Turn(now)
-        self._HANDLERS[type(event)](self, event, turn)
-        self._conclude(turn)
+        if type(event) is Received:  # as nearly everything is
+            self._received(event, turn)
+        elif type(event) is Wake:
+            self._woken(turn)
+        else:
+            turn.is_settled = False
+            self._HANDLERS[type(event)](self, event, turn)
+        if not turn.is_settled or self._alarms.have_changed:
+            self._conclude(turn)
         return turn.actions
 
     # ------------------------------------------------------------------ peers come and go
@@ -250,11 +258,19 @@ class Node:
         conn = self.peers.get(event.peer)
         if conn is None:
             return
-        if conn.is_waiting or conn.is_paused:
+        if conn.unserved or conn.results or conn.unparsed or conn.is_paused:
             conn.unparsed.append(event.data)
             conn.held_bytes += len(event.data) + CHUNK_BYTES
         else:
-            self._hear(conn, event.data, turn)
+            results = conn.peer.receive(event.data, turn.now)
+            if len(results) == 1:  # one message, as it mostly is: there is no need to queue it
+                self._take(conn, results[0], turn)
+                if not conn.unserved:
+                    if conn.peer.liveness.wake_at_ns < conn.watched_ns:
+                        self._watch(conn)
+                    return
+            else:
+                self._queue(conn, results, turn)
         self._work(conn, turn)
         if conn.held_bytes > MAX_HELD_BYTES:
             turn.disconnect(conn, "it sends too much while it is being served")
@@ -271,30 +287,27 @@ class Node:
             if conn.unserved:
                 self._serving.serve(conn, turn)
             elif conn.results:
-                self._take(conn, turn)
+                self._take(conn, conn.results.popleft(), turn)
             else:
                 data = conn.unparsed.popleft()
                 conn.held_bytes -= len(data) + CHUNK_BYTES
-                self._hear(conn, data, turn)
+                self._queue(conn, conn.peer.receive(data, turn.now), turn)
         if conn.peer.liveness.wake_at_ns < conn.watched_ns:
             self._watch(conn)
 
-    def _hear(self, conn: Connection, data: bytes, turn: Turn) -> None:
+    def _queue(self, conn: Connection, results: list[Result], turn: Turn) -> None:
         """What a peer says; if it is much, some of it can be begun before its turn comes."""
-        results = conn.peer.receive(data, turn.now)
         conn.results += results
         if len(results) > 1:
             delivered = [result.message for result in results if type(result) is Deliver]
             transactions = [message.tx for message in delivered if type(message) is TxMessage]
             self.transactions.foresee(conn, transactions, turn)
 
-    def _take(self, conn: Connection, turn: Turn) -> None:
-        result = conn.results.popleft()
+    def _take(self, conn: Connection, result: Result, turn: Turn) -> None:
         if type(result) is Deliver:
-            turn.is_settled = False
             handler = self._MESSAGES.get(type(result.message))
-            if handler is not None:
-                handler(self, conn, result.message, turn)
+            if handler is not None and not handler(self, conn, result.message, turn):
+                turn.is_settled = False
         elif type(result) is Ready:
             turn.is_settled = False
             self._ready(conn, turn)
@@ -329,57 +342,71 @@ class Node:
             conn.is_paused = False
             self._work(conn, turn)
 
-    def _on_inv(self, conn: Connection, message: Inv, turn: Turn) -> None:
+    # Of messages. They return whether nothing follows from what came: no question, no news.
+
+    def _on_inv(self, conn: Connection, message: Inv, turn: Turn) -> bool:
         blocks = [item.hash for item in message.items if item.is_block]
         if blocks:
             self.blocks.hear_of_block(conn, blocks, turn)
         if len(blocks) < len(message.items):
             self.transactions.hear_of(conn, message.items, turn)
+        return False
 
-    def _on_not_found(self, conn: Connection, message: NotFound, _turn: Turn) -> None:
+    def _on_not_found(self, conn: Connection, message: NotFound, _turn: Turn) -> bool:
         self.transactions.not_found(conn, message)
+        return False
 
-    def _on_getheaders(self, conn: Connection, message: GetHeaders, turn: Turn) -> None:
+    def _on_getheaders(self, conn: Connection, message: GetHeaders, turn: Turn) -> bool:
         self._serving.headers(conn, message, turn)
+        return True
 
-    def _on_getblocks(self, conn: Connection, message: GetBlocks, turn: Turn) -> None:
+    def _on_getblocks(self, conn: Connection, message: GetBlocks, turn: Turn) -> bool:
         self._serving.hashes(conn, message, turn)
+        return True
 
-    def _on_getdata(self, conn: Connection, message: GetData, turn: Turn) -> None:
+    def _on_getdata(self, conn: Connection, message: GetData, turn: Turn) -> bool:
         self._serving.take(conn, message, turn)
+        return True
 
-    def _on_getblocktxn(self, conn: Connection, message: GetBlockTxn, turn: Turn) -> None:
+    def _on_getblocktxn(self, conn: Connection, message: GetBlockTxn, turn: Turn) -> bool:
         self._serving.missing_transactions(conn, message, turn)
+        return True
 
-    def _on_headers(self, conn: Connection, message: Headers, turn: Turn) -> None:
-        self.blocks.take_headers(conn, message, turn)
+    def _on_headers(self, conn: Connection, message: Headers, turn: Turn) -> bool:
+        return self.blocks.take_headers(conn, message, turn)
 
-    def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> None:
+    def _on_block(self, conn: Connection, message: BlockMessage, turn: Turn) -> bool:
         messages = [message]
         while conn.results and _is_block(conn.results[0]):
             messages.append(conn.results.popleft().message)  # type: ignore[union-attr,arg-type]
         self.blocks.take_blocks(conn, messages, turn)
+        return False
 
-    def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> None:
-        self.blocks.take_compact(conn, message, turn)
+    def _on_cmpctblock(self, conn: Connection, message: CmpctBlock, turn: Turn) -> bool:
+        return self.blocks.take_compact(conn, message, turn)
 
-    def _on_blocktxn(self, conn: Connection, message: BlockTxn, turn: Turn) -> None:
+    def _on_blocktxn(self, conn: Connection, message: BlockTxn, turn: Turn) -> bool:
         self.blocks.take_transactions(conn, message, turn)
+        return False
 
-    def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> None:
+    def _on_tx(self, conn: Connection, message: TxMessage, turn: Turn) -> bool:
         self.transactions.take(conn, message, turn)
+        return False
 
-    def _on_pong(self, conn: Connection, _message: Pong, turn: Turn) -> None:
-        self.blocks.hear_pong(conn, turn)
+    def _on_pong(self, conn: Connection, _message: Pong, turn: Turn) -> bool:
+        return self.blocks.hear_pong(conn, turn)
 
-    def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> None:
+    def _on_mempool(self, conn: Connection, _message: MempoolMessage, turn: Turn) -> bool:
         self.transactions.announce_all(conn, turn)
+        return False
 
-    def _on_addr(self, conn: Connection, message: Addr | AddrV2, turn: Turn) -> None:
+    def _on_addr(self, conn: Connection, message: Addr | AddrV2, turn: Turn) -> bool:
         self.addresses.hear(conn, message, turn)
+        return False
 
-    def _on_getaddr(self, conn: Connection, _message: GetAddr, turn: Turn) -> None:
+    def _on_getaddr(self, conn: Connection, _message: GetAddr, turn: Turn) -> bool:
         self.addresses.answer(conn, turn)
+        return False
 
     # ------------------------------------------------------------------ user and miner
 
@@ -421,7 +448,7 @@ class Node:
 
     # ------------------------------------------------------------------ time
 
-    def _woken(self, _event: Wake, turn: Turn) -> None:
+    def _woken(self, turn: Turn) -> None:
         self._wake_at = None
         while not turn.is_long and (due := self._alarms.take_due(turn.now.mono_ns)) is not None:
             purpose, id_ = due
@@ -432,22 +459,26 @@ class Node:
                 self._watch(conn)
             elif purpose == _SERVE and conn is not None:
                 self._work(conn, turn)
-        self.blocks.leave_the_slow(turn)
+            elif due == _ALARM:
+                turn.is_settled = False
+        if not turn.is_settled:
+            self.blocks.leave_the_slow(turn)
 
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        at_ns = self._settle(turn)
-        dial_ns = self._dialling.due_at()
-        if dial_ns is not None:
-            if dial_ns <= now_ns:
-                turn.actions += map(Dial, self._dialling.due(now_ns))
-                dial_ns = self._dialling.due_at()
-            at_ns = earliest(at_ns, dial_ns)
-        if at_ns is None:
-            self._alarms.cancel(_ALARM)
-        else:
-            self._alarms.set(_ALARM, max(now_ns, at_ns))
+        if not turn.is_settled:
+            at_ns = self._settle(turn)
+            dial_ns = self._dialling.due_at()
+            if dial_ns is not None:
+                if dial_ns <= now_ns:
+                    turn.actions += map(Dial, self._dialling.due(now_ns))
+                    dial_ns = self._dialling.due_at()
+                at_ns = earliest(at_ns, dial_ns)
+            if at_ns is None:
+                self._alarms.cancel(_ALARM)
+            else:
+                self._alarms.set(_ALARM, max(now_ns, at_ns))
         wake_at = self._alarms.earliest()
         if wake_at is not None and wake_at < now_ns:  # a long turn has left it for the next
             wake_at = now_ns
@@ -476,20 +507,18 @@ class Node:
     # ------------------------------------------------------------------ tables
 
     _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, Turn], None]]] = {
-        Received: _received,
         Connected: _connected,
         Closed: _closed,
         Refused: _refused,
         Paused: _paused,
         Resumed: _resumed,
-        Wake: _woken,
         Submit: _submit,
         Found: _found,
         Command: _command,
     }
 
     # Whatever is not here is either the peer's own affair or of no interest.
-    _MESSAGES: ClassVar[Mapping[type, Callable[[Any, Connection, Any, Turn], None]]] = {
+    _MESSAGES: ClassVar[Mapping[type, Callable[[Any, Connection, Any, Turn], bool]]] = {
         Inv: _on_inv,
         NotFound: _on_not_found,
         GetHeaders: _on_getheaders,

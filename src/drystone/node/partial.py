@@ -1,6 +1,6 @@
 """Compact blocks on their way to becoming whole (BIP152): at most a few, each of a few peers."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from drystone.p2p.compact import PartialBlock
@@ -10,6 +10,9 @@ from drystone.primitives.transaction import Transaction
 
 EXTRA_TRANSACTIONS: Final = 100  # Core: DEFAULT_BLOCK_RECONSTRUCTION_EXTRA_TXN
 
+Transactions = Callable[[], Iterable[Transaction]]
+"""All that might be in a block."""
+
 
 class PartialBlocks:
     """By peer and block; a peer's go with it."""
@@ -18,12 +21,13 @@ class PartialBlocks:
         self._partial: dict[tuple[int, BlockHash], PartialBlock] = {}
         self._extra: dict[bytes, Transaction] = {}  # that were refused or replaced lately
 
-    def begin(self, peer: int, message: CmpctBlock, known: Iterable[Transaction]) -> PartialBlock:
+    def begin(self, peer: int, message: CmpctBlock, known: Transactions) -> PartialBlock:
         """Raises CompactBlockInvalid, CompactBlockFailed."""
         partial = PartialBlock(message)
-        partial.fill(known)
-        partial.fill(self._extra.values())
-        partial.forget_ids()
+        if not partial.is_complete:
+            partial.fill(known())
+            partial.fill(self._extra.values())
+            partial.forget_ids()
         self._partial[peer, message.header.hash] = partial
         return partial
 

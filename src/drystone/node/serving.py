@@ -7,7 +7,7 @@ from drystone.chain.chainstate import ChainState
 from drystone.chain.tree import BlockNode
 from drystone.node.connection import Connection
 from drystone.node.turn import Turn
-from drystone.p2p.compact import CompactBlockInvalid, compact_block, requested_transactions
+from drystone.p2p.compact import CompactBlockInvalid, compact_bytes, requested_transactions
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.messages import (
     BlockMessage,
@@ -172,8 +172,8 @@ class Serving:
             turn.send_payload(conn, BlockMessage.command, payload)
             return
         if self._compact is None or self._compact[0] != node.hash:
-            made = compact_block(chain.block(node.hash), self._compact_nonce())
-            self._compact = node.hash, made.encode()
+            made = compact_bytes(chain.block(node.hash), self._compact_nonce())
+            self._compact = node.hash, made
         turn.send_payload(conn, "cmpctblock", self._compact[1])
 
     def missing_transactions(self, conn: Connection, asked: GetBlockTxn, turn: Turn) -> None:

@@ -21,7 +21,7 @@ class Turn:
         self.now = now
         self.actions: list[Action] = []
         self.left: list[Connection] = []  # peers that this turn has disconnected
-        self.is_settled = False  # all that follows is said already
+        self.is_settled = True  # all that follows from what came is said already
         self.spent_bytes = 0  # sent to peers, or gone through for them
 
     @property
@@ -41,7 +41,9 @@ class Turn:
         """The same, of a message whose bytes are at hand."""
         peer = to.peer
         if peer.state is not State.CLOSED:
-            self._send(to, peer.frame(command, payload, self.now))
+            data = peer.frame(command, payload, self.now)
+            self.actions.append(Send(to.id, data))
+            self.spent_bytes += len(data)
 
     def _send(self, to: Connection, data: bytes) -> None:
         self.actions.append(Send(to.id, data))
@@ -74,5 +76,6 @@ class Turn:
         """A connection is over."""
         if not peer.is_gone:
             peer.is_gone = True
+            self.is_settled = False
             self.tell(PeerLeft(peer.id, reason, misbehaved))
             self.left.append(peer)

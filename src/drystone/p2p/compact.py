@@ -19,15 +19,17 @@ from drystone.consensus.block import is_block_mutated
 from drystone.crypto.siphash import siphash_of_hashes
 from drystone.p2p.messages.compact import (
     MAX_INDEX,
+    SHORT_ID_BYTES,
     BlockTxn,
     CmpctBlock,
     GetBlockTxn,
     PrefilledTransaction,
 )
 from drystone.primitives.block import Block, BlockHeader
-from drystone.primitives.codec import u64
+from drystone.primitives.codec import compact_size, u64
 from drystone.primitives.transaction import Transaction
 
+_ONE_PREFILLED: Final = b"\1\0"  # one transaction, at index 0
 _SHORT_ID_MASK: Final = (1 << 48) - 1
 _HASHED_AT_ONCE: Final = 4096  # transactions of the pool, before a look whether all are found
 
@@ -42,6 +44,8 @@ class CompactBlockFailed(Exception):
 
 def short_ids(header: BlockHeader, nonce: int, wtxids: Sequence[bytes]) -> list[int]:
     """48 bits for each, by a key made of header and nonce. Core: GetShortID."""
+    if not wtxids:
+        return []
     key = sha256(header.encode() + u64(nonce)).digest()
     k0, k1 = int.from_bytes(key[:8], "little"), int.from_bytes(key[8:16], "little")
     return [id_ & _SHORT_ID_MASK for id_ in siphash_of_hashes(k0, k1, wtxids)]
@@ -52,6 +56,21 @@ def compact_block(block: Block, nonce: int) -> CmpctBlock:
     prefilled = (PrefilledTransaction(0, block.coinbase),)
     wtxids = [tx.wtxid for tx in block.vtx[1:]]
     return CmpctBlock(block.header, nonce, tuple(short_ids(block.header, nonce, wtxids)), prefilled)
+
+
+def compact_bytes(block: Block, nonce: int) -> bytes:
+    """The same as on the wire: each node makes it of each block, with a nonce of its own."""
+    ids = short_ids(block.header, nonce, [tx.wtxid for tx in block.vtx[1:]])
+    return b"".join(
+        [
+            block.header.encode(),
+            u64(nonce),
+            compact_size(len(ids)),
+            *[id_.to_bytes(SHORT_ID_BYTES, "little") for id_ in ids],
+            _ONE_PREFILLED,
+            block.coinbase_bytes(),
+        ]
+    )
 
 
 def requested_transactions(block: Block, request: GetBlockTxn) -> BlockTxn:
@@ -105,6 +124,11 @@ class PartialBlock:
             self._transactions[place] = None
             self._ambiguous.add(place)
             self._wanted += 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing, as in a block of nothing but a coinbase."""
+        return not self._wanted
 
     def forget_ids(self) -> None:
         """Nothing more is to be put in by its short id: a hundred bytes for each, given back."""

@@ -185,12 +185,11 @@ class V1Transport:
 
     def frame(self, command: str, payload: bytes) -> bytes:
         """The bytes of one message to send. Raises ValueError for one that nobody would take."""
-        if command in UNIQUE:
-            return self._made(command, payload)
         data = self._shared.made.get((command, payload))
         if data is None:
             data = self._made(command, payload)
-            self._shared.made.put((command, payload), data, len(data) + ENTRY_BYTES)
+            if command not in UNIQUE:
+                self._shared.made.put((command, payload), data, len(data) + ENTRY_BYTES)
         return data
 
     def _made(self, command: str, payload: bytes) -> bytes:

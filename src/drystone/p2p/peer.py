@@ -145,6 +145,7 @@ class Peer:
             kind, self._our_services, permissions, takes_txs=self.takes_transactions
         )
         self._ignored = ignored(kind, self._our_services, permissions)
+        self._unwanted = self._refusals.keys() | self._ignored.keys()
         is_short = kind is ConnectionKind.ADDR_FETCH
         self.liveness = Liveness(
             now.mono_ns, handshake_timeout_ns, ADDR_FETCH_TIMEOUT_NS if is_short else None
@@ -305,17 +306,12 @@ class Peer:
         per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
         per_message[counted_as] = per_message.get(counted_as, 0) + size
         # Out of turn comes before malformed: what nobody asked for is not even read.
-        why: str | None = None
-        if self.state is not State.READY:
-            why = self._out_of_turn(command, kind)
-        elif kind is not None and kind in self._refusals:
-            results.append(self._close(self._refusals[kind]))
-            return
-        elif kind is not None and kind in self._ignored:
-            why = self._ignored[kind]
-        if why is not None or kind is None:
-            results.append(Ignored(command, why or f'Unknown command "{command}"'))
-            return
+        if kind is None or self.state is not State.READY or kind in self._unwanted:
+            unwanted = self._out_of_place(command, kind)
+            if unwanted is not None:
+                results.append(unwanted)
+                return
+        assert kind is not None
         try:
             message = self._known.get((command, payload)) or self._read(kind, command, payload)
         except Oversized as error:
@@ -339,6 +335,19 @@ class Peer:
         if command not in UNIQUE:
             self._known.put((command, payload), message, len(payload) + ENTRY_BYTES)
         return message
+
+    def _out_of_place(self, command: str, kind: type | None) -> Result | None:
+        """What to do about a message that is not even to be read, if it is not."""
+        why: str | None
+        if self.state is not State.READY:
+            why = self._out_of_turn(command, kind)
+        elif kind is None:
+            why = f'Unknown command "{command}"'
+        elif kind in self._refusals:
+            return self._close(self._refusals[kind])
+        else:
+            why = self._ignored.get(kind)
+        return None if why is None else Ignored(command, why)
 
     def _out_of_turn(self, command: str, kind: type | None) -> str | None:
         """Why a message is to be ignored during the handshake, if it is."""

@@ -66,9 +66,10 @@ class Block:
 
     header: BlockHeader
     vtx: tuple[Transaction, ...]
-    # Both are asked for by several rules in turn, and computed once.
+    # They are asked for by several rules, or nodes, in turn, and computed once.
     _root: tuple[bytes, bool] | None = field(default=None, init=False, repr=False, compare=False)
     _witness_root: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _coinbase_bytes: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def hash(self) -> BlockHash:
@@ -79,6 +80,14 @@ class Block:
     def coinbase(self) -> Transaction:
         """The first transaction. Raises IndexError in a block without any."""
         return self.vtx[0]
+
+    def coinbase_bytes(self) -> bytes:
+        """The first transaction as on the wire. Raises IndexError in a block without any."""
+        encoded = self._coinbase_bytes
+        if encoded is None:
+            encoded = self.vtx[0].encode()
+            object.__setattr__(self, "_coinbase_bytes", encoded)
+        return encoded
 
     @property
     def stripped_size(self) -> int:

@@ -212,6 +212,9 @@ class HostStreams(Generic[Name, Address]):
         """Send bytes."""
         end = self._ends.get(peer)
         if end is not None and data:
+            traffic = self.traffic
+            traffic.sends += 1
+            traffic.sent_bytes += len(data)
             end.send(data)
 
     def close(self, peer: int) -> None:
@@ -377,9 +380,6 @@ class _End(Generic[Name, Address]):
     def send(self, data: bytes) -> None:
         """Put bytes on their way."""
         size = len(data)
-        traffic = self.host.traffic
-        traffic.sends += 1
-        traffic.sent_bytes += size
         self._sent_bytes += size
         self._put(data, size)
         self._queued_bytes += size + CHUNK_BYTES
@@ -503,7 +503,7 @@ class _End(Generic[Name, Address]):
         there = self.other
         if there.is_open:
             world = self._world
-            world.trace.add(world.now_ns, f"{self.line} {size}B {crc32(data):08x} arrives")
+            world.trace.add(f"{world.now_ns} {self.line} {size}B {crc32(data):08x} arrives")
             there.received_bytes += size
             there.host.user.received(there.peer, data)
         if self._is_paused and self._queued_bytes <= LOW_WATER_BYTES:

@@ -26,21 +26,24 @@ class Trace:
 
     def __init__(self, *, keep: bool) -> None:
         self.lines: list[str] = []
-        self.events = 0
         self.sink: Callable[[str], object] | None = None
         self._keep = keep
         self._hash = sha256()
+        self._hashed = 0
         self._unhashed: list[str] = []
 
-    def add(self, time_ns: int, line: str) -> None:
-        """One line, stamped with virtual nanoseconds since the start."""
-        stamped = f"{time_ns} {line}"
-        self.events += 1
-        self._unhashed.append(stamped)
-        if self.events % _LINES_HASHED_TOGETHER == 0:
+    @property
+    def events(self) -> int:
+        """How many lines there were."""
+        return self._hashed + len(self._unhashed)
+
+    def add(self, line: str) -> None:
+        """One line. It begins with virtual nanoseconds since the start."""
+        self._unhashed.append(line)
+        if len(self._unhashed) == _LINES_HASHED_TOGETHER:
             self._hash_lines()
         if self._keep:
-            self.lines.append(stamped)
+            self.lines.append(line)
 
     def digest(self) -> str:
         """SHA-256 over all lines so far, in hex."""
@@ -49,8 +52,9 @@ class Trace:
 
     def _hash_lines(self) -> None:
         """Each with its line feed."""
-        text = "".join(f"{line}\n" for line in self._unhashed)
+        text = "\n".join([*self._unhashed, ""])
         self._hash.update(text.encode())
+        self._hashed += len(self._unhashed)
         self._unhashed.clear()
         if self.sink is not None:
             self.sink(text)
@@ -96,7 +100,7 @@ class World:
 
     def record(self, who: str | int, what: str) -> None:
         """A line for the trace."""
-        self.trace.add(self.now_ns, f"{who} {what}")
+        self.trace.add(f"{self.now_ns} {who} {what}")
 
     def step(self) -> bool:
         """Let the next thing happen; False if nothing is left."""

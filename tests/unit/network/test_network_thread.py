@@ -124,6 +124,14 @@ def test_a_node_that_fails_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert threads() == []
 
 
+def test_a_loop_that_closes_just_now_is_a_network_that_is_closed() -> None:
+    network = LiveNetwork(1, params=REGTEST)
+    network.close()
+    network._loop._is_over = False  # what the thread says a moment after
+    with pytest.raises(UserError, match="the network is closed"):
+        network.tips()
+
+
 def python(program: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program],
