@@ -7,7 +7,7 @@
 # An advertisement that mkdocs-material would print; our own pages' warnings stay.
 QUIET = NO_MKDOCS_2_WARNING=1
 
-.PHONY: help up test interop lint docs bench fuzz kill soak hostile picture history clean
+.PHONY: help up test fast interop lint docs bench fuzz kill soak hostile picture history clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ up: ## run a Bitcoin network here, live in this terminal
 test: ## run the tests
 	@sh tools/bootstrap.sh test
 	@exec .venv/bin/python -m pytest $(ARGS)
+
+fast: ## compile into .venv-fast what simulations spend their time in: they take two thirds of it
+	@sh tools/bootstrap.sh run
+	@exec .venv/bin/python tools/compile.py
 
 interop: ## install another full node, bcoin, by npm, and run the tests with it
 	@sh tools/bootstrap.sh test
@@ -67,6 +71,6 @@ history: ## mine the blocks that `local` begins with anew; they come out the sam
 	.venv/bin/python tools/local_history.py
 
 clean: ## remove .venv and everything else that was built, never a tracked file
-	rm -rf .venv build dist site src/*.egg-info src/drystone/kernel/_native*.so
+	rm -rf .venv .venv-fast build dist site src/*.egg-info src/drystone/kernel/_native*.so
 	rm -rf .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -14,7 +14,8 @@ from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.mining.accounts import FUNDED
 from drystone.network.payments import DoubleSpend, Settled, parents_first
-from drystone.network.virtual import VirtualNetwork, VirtualNode
+from drystone.network.virtual import VirtualNetwork
+from drystone.network.virtual_node import VirtualNode
 from drystone.primitives.hashes import Txid
 from drystone.wallet.accounts import Accounts
 from drystone.wallet.payment import Payment

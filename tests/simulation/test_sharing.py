@@ -14,7 +14,8 @@ from drystone.consensus.coins import Coin
 from drystone.consensus.subsidy import block_subsidy
 from drystone.core.chance import Stream
 from drystone.mining.accounts import account
-from drystone.network.virtual import VirtualNetwork, VirtualNode
+from drystone.network.virtual import VirtualNetwork
+from drystone.network.virtual_node import VirtualNode
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut
 

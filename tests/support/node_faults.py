@@ -19,7 +19,8 @@ from drystone.drivers.history import local_history
 from drystone.mining.accounts import FUNDED, account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.network.failing_store import Died, FailingBlocks, FailingCoins, Fuse
-from drystone.network.virtual import Stores, VirtualNetwork, VirtualNode, opening_stores
+from drystone.network.virtual import Stores, VirtualNetwork, opening_stores
+from drystone.network.virtual_node import VirtualNode
 from drystone.node.events import News, NewTip
 from drystone.primitives.hashes import BlockHash, display
 from drystone.primitives.transaction import OutPoint, Transaction, TxOut

@@ -15,7 +15,8 @@ from typing import Final
 from drystone.chain.tree import BlockNode
 from drystone.core.time import Time
 from drystone.network.payments import DoubleSpend, height_of
-from drystone.network.virtual import VirtualNetwork, VirtualNode
+from drystone.network.virtual import VirtualNetwork
+from drystone.network.virtual_node import VirtualNode
 from drystone.node.events import News, NewTip
 from drystone.primitives.hashes import BlockHash, Txid
 from drystone.wallet.payment import Payment

@@ -17,77 +17,51 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
-from drystone.chain.bases import FLUSH_BLOCKS, SharedCoins
+from drystone.chain.bases import SharedCoins
 from drystone.chain.chainstate import Arrival, ChainState
-from drystone.chain.coins import MOST_READ
-from drystone.chain.importing import take_in_unrecorded
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
 from drystone.chain.store import BlockStore, CoinStore
-from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params
 from drystone.consensus.pow import block_work
-from drystone.core.chance import Stream
 from drystone.core.errors import UserError
 from drystone.core.link import LinkSettings
-from drystone.core.samplers import unit_exponential
 from drystone.core.time import SECOND_NS, Time
 from drystone.drivers.history import local_history
-from drystone.mempool.chainview import ChainView
-from drystone.mempool.dump import Dump
-from drystone.mempool.pool import Mempool
 from drystone.mining.accounts import FUNDED, account
 from drystone.mining.rates import default_hashes_per_s, shares
 from drystone.mining.search import solve
 from drystone.network.amounts import Amount, FeeRate
 from drystone.network.chains import params_of
 from drystone.network.collector import calm_collector
-from drystone.network.failing_store import Died
 from drystone.network.listening import Heard, Listeners
 from drystone.network.members import Members, check_count, check_hashrate, check_seconds
 from drystone.network.payments import DoubleSpend, Payments
 from drystone.network.payments import Event as PaymentEvent
 from drystone.network.plan import DEFAULT_TOPOLOGY, Plan, plan_from_options
+from drystone.network.virtual_node import VirtualNode
 from drystone.node.events import (
-    Action,
-    Announce,
     BlockRefused,
-    Close,
-    Closed,
     Command,
     Connect,
-    Connected,
-    Dial,
     Disconnect,
-    Event,
     Found,
-    Mine,
-    Mining,
     News,
     NewTip,
     Offer,
-    Paused,
     PeerLeft,
-    Received,
-    Refused,
     Reply,
-    Resumed,
-    Send,
-    Submit,
     TxAccepted,
     TxRefused,
     TxRemoved,
-    Wake,
-    WakeAt,
 )
-from drystone.node.node import Node
 from drystone.node.settings import Settings, default_settings
 from drystone.node.sharing import Sharing
 from drystone.p2p.netaddress import NetAddress, Network
 from drystone.primitives.block import Block
 from drystone.primitives.hashes import BlockHash, display
 from drystone.primitives.transaction import OutPoint, Transaction
-from drystone.sim.streams import DEFAULT_LINK, HostStreams, StreamNetwork
+from drystone.sim.streams import DEFAULT_LINK, StreamNetwork
 from drystone.sim.world import UNIX_START, World
 from drystone.wallet.accounts import Balance
 from drystone.wallet.keys import script_to
@@ -101,271 +75,6 @@ Watch = Callable[[str, News, Time], None]
 
 Stores = tuple[BlockStore, CoinStore]
 """Where a node keeps its chain."""
-
-
-class VirtualNode:
-    """One node of a virtual network. It is made by `VirtualNetwork.add_node`."""
-
-    def __init__(
-        self,
-        network: "VirtualNetwork",
-        name: str,
-        address: NetAddress,
-        *,
-        blocks: BlockStore,
-        coins: CoinStore,
-        settings: Settings,
-        script_pubkey: bytes,
-    ) -> None:
-        self.name = name
-        self.address = address
-        self.script_pubkey = script_pubkey
-        self.is_up = False
-        self.node: Node
-        self.miner = VirtualMiner(network, self)
-        self._network = network
-        self._blocks = blocks
-        self._coins = coins
-        self._settings = settings
-        self._streams: HostStreams[str, NetAddress]
-        self._saved = Dump()  # the mempool, over a stop in good order
-        self._starts = 0
-        self._alarm = network.world.alarm(lambda: self.handle(Wake()))
-        self._replies = 0
-        self.answers: dict[int, Reply] = {}
-        self.start()
-
-    # ------------------------------------------------------------------ coming and going
-
-    def start(self) -> None:
-        """Begin on what the stores hold. If they fail once more, it is not up afterwards."""
-        try:
-            self._start()
-        except Died:
-            self._network.world.record(self.name, "dies while it starts")
-
-    def stop(self) -> None:
-        """End in good order: everything is kept, the mempool too."""
-        self._saved = self.node.mempool.dump()
-        try:
-            self.chain.close()
-        except Died:
-            self._network.world.record(self.name, "dies while it stops")
-            self._saved = Dump()
-            self.crash()
-            return
-        self._go_down()
-        self._streams.stop()
-
-    def _start(self) -> None:
-        world, start = self._network.world, self._starts
-        self._starts += 1
-
-        def stream(purpose: str) -> Stream:
-            return world.stream("node", self.name, start, purpose)
-
-        params, sharing = self._network.params, self._network.sharing
-        chain = ChainState(
-            params,
-            self._blocks,
-            self._coins,
-            findings=sharing.findings,
-            flush_blocks=FLUSH_BLOCKS,
-            coins_read=0 if isinstance(self._coins, SharedCoins) else MOST_READ,
-        )
-        for _ in take_in_unrecorded(chain, now=self._network.clock().unix_s):
-            pass  # a block that a crash had left half taken in
-        mempool = Mempool(params, scripts=sharing.scripts)
-        saved, self._saved = self._saved, Dump()
-        mempool.restore(saved, ChainView.at_tip(chain), self._network.clock().unix_s)
-        self.node = Node(chain, mempool, stream, self._settings, sharing.wire)
-        self._streams = self._network.links.attach(self.name, self, self.address)
-        self._streams.listen(self.address)
-        self.is_up = True
-        self.handle(Wake())
-        self.order_mining()
-
-    def crash(self) -> None:
-        """Lose everything that no store has acknowledged."""
-        self._go_down()
-        self._streams.crash()
-
-    def _go_down(self) -> None:
-        self.is_up = False
-        self._alarm.set(None)
-        self.miner.offer(None)
-
-    # ------------------------------------------------------------------ events and actions
-
-    def handle(self, event: Event) -> None:
-        """Hand the core an event, and do what it says."""
-        if not self.is_up:
-            return
-        try:
-            actions = self.node.handle(event, self._network.clock())
-        except Died:
-            self._network.world.record(self.name, "dies while it writes")
-            self.crash()
-            return
-        send = self._streams.send
-        for action in actions:
-            if type(action) is Send:
-                send(*action)
-            else:
-                self._perform(action)
-
-    def _perform(self, action: Action) -> None:
-        if isinstance(action, Announce):
-            self._network.told(self.name, action.news)
-        elif isinstance(action, WakeAt):
-            self._alarm.set(action.mono_ns)
-        elif isinstance(action, Mine):
-            self.miner.offer(action.offer)
-        elif isinstance(action, Close):
-            self._streams.close(action.peer)
-        elif isinstance(action, Dial):
-            self._streams.dial(action.address)
-        elif isinstance(action, Reply):
-            self.answers[action.id] = action
-
-    def order_mining(self) -> None:
-        """Have the core offer blocks if anybody is to search them."""
-        is_mining = self.miner.hashes_per_s > 0
-        self.handle(Command(Mining(self.script_pubkey if is_mining else None)))
-
-    def submit(self, item: Block | Transaction) -> Reply:
-        """Hand it a block or transaction, as its user. Raises UserError if it is down."""
-        self._replies += 1
-        self.handle(Submit(item, self._replies))
-        if not self.is_up:
-            raise UserError(f"{self.name} is down: restart it first")
-        return self.answers.pop(self._replies)
-
-    # ------------------------------------------------------------------ a core.streams.StreamUser
-
-    def connected(self, peer: int, *, inbound: bool, address: NetAddress) -> None:
-        """There is a connection."""
-        self.handle(Connected(peer, inbound, address))
-
-    def received(self, peer: int, data: bytes) -> None:
-        """Bytes came in."""
-        self.handle(Received(peer, data))
-
-    def closed(self, peer: int, reason: str) -> None:
-        """A connection is over."""
-        self.handle(Closed(peer, reason))
-
-    def refused(self, address: NetAddress, reason: str) -> None:
-        """What was dialled did not become a connection."""
-        self.handle(Refused(address, reason))
-
-    def paused(self, peer: int) -> None:
-        """Much is on its way to a peer."""
-        self.handle(Paused(peer))
-
-    def resumed(self, peer: int) -> None:
-        """It is less now."""
-        self.handle(Resumed(peer))
-
-    # ------------------------------------------------------------------ looking
-
-    @property
-    def chain(self) -> ChainState:
-        """Its chain."""
-        return self.node.chain
-
-    @property
-    def tip(self) -> BlockNode:
-        """Its chain's last block."""
-        return self.node.chain.tip
-
-    @property
-    def inbound(self) -> int:
-        """How many have dialled it and have shaken hands."""
-        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
-
-    def is_connected_to(self, address: NetAddress) -> bool:
-        """Whether it has dialled somebody there, and they have shaken hands."""
-        return any(
-            conn.is_ready and not conn.peer.kind.is_inbound and conn.peer.address == address
-            for conn in self.node.peers.values()
-        )
-
-    @property
-    def hashes_per_s(self) -> int:
-        """Its miner's rate."""
-        return self.miner.hashes_per_s
-
-    def __repr__(self) -> str:
-        return f"<VirtualNode {self.name} at {self.tip.height}>"
-
-
-class VirtualMiner:
-    """Finds blocks as often as a hash rate would, and searches only those that it finds.
-
-    A unit exponential says how much luck the next block takes. It is spent at hash rate / expected
-    hashes of the block that is being searched, and what is left is carried over when rate or block
-    change: mining has no memory, so this is what would happen, whatever the targets of the tips.
-    """
-
-    def __init__(self, network: "VirtualNetwork", owner: VirtualNode) -> None:
-        self.hashes_per_s = 0
-        self._network = network
-        self._owner = owner
-        self._dice = network.world.stream("node", owner.name, "mining")
-        self._left = unit_exponential(self._dice)  # in units of 2^-64
-        self._offer: Offer | None = None
-        self._expected = 1
-        self._since_ns = 0  # spent up to here
-        self._alarm = network.world.alarm(self._find)
-        self._is_paused = False
-
-    def offer(self, offer: Offer | None) -> None:
-        """This is to be searched from now on."""
-        self._spend()
-        self._offer = offer
-        if offer is not None:
-            self._expected = block_work(offer.bits)
-        self._plan()
-
-    def set_rate(self, hashes_per_s: int) -> None:
-        """So many hashes per second from now on."""
-        self._spend()
-        self.hashes_per_s = hashes_per_s
-        self._plan()
-
-    def pause(self, *, is_paused: bool) -> None:
-        """Rest, or go on."""
-        self._spend()
-        self._is_paused = is_paused
-        self._plan()
-
-    @property
-    def _is_busy(self) -> bool:
-        return self._offer is not None and self.hashes_per_s > 0 and not self._is_paused
-
-    def _spend(self) -> None:
-        now_ns = self._network.world.now_ns
-        if self._is_busy:
-            spent = (now_ns - self._since_ns) * self.hashes_per_s << 64
-            self._left = max(0, self._left - spent // (self._expected * SECOND_NS))
-        self._since_ns = now_ns
-
-    def _plan(self) -> None:
-        """Find the block when what is left will be spent."""
-        if not self._is_busy:
-            self._alarm.set(None)
-            return
-        wait_ns = -(-self._left * self._expected * SECOND_NS // (self.hashes_per_s << 64))
-        self._alarm.set(self._network.world.now_ns + wait_ns)
-
-    def _find(self) -> None:
-        self._left = unit_exponential(self._dice)
-        self._since_ns = self._network.world.now_ns
-        offer = self._offer
-        assert offer is not None
-        self._plan()
-        self._owner.handle(Found(self._network.solved(offer)))
 
 
 class VirtualNetwork(Members[VirtualNode]):
@@ -413,15 +122,13 @@ class VirtualNetwork(Members[VirtualNode]):
             params, seed, link = plan.params, plan.seed, plan.link
         self.params = params
         self.sharing = Sharing(params) if sharing else Sharing.none(params)
-        self.world = World(seed, keep_trace=keep_trace)
+        self.world = World(seed, keep_trace=keep_trace, unix_start=unix_start(params))
         self.links: StreamNetwork[str, NetAddress] = StreamNetwork(self.world, link)
         self._listeners = Listeners()
         self.payments = Payments(params, self.nodes, self.clock, tell=self._tell_payment)
         self.watch = watch
         self._stores = stores or (lambda _name: self._opening_stores())
         self._settings = settings or default_settings(params)
-        self._unix_start = unix_start(params)
-        self._now = Time(0, self._unix_start)
         self._is_paused = False
         if plan is not None:
             self._build(plan)
@@ -437,10 +144,7 @@ class VirtualNetwork(Members[VirtualNode]):
 
     def clock(self) -> Time:
         """The present instant. Unix time begins where the chain's history ends."""
-        now_ns = self.world.now_ns
-        if now_ns != self._now.mono_ns:  # much happens at the same time
-            self._now = Time(now_ns, self._unix_start + now_ns // SECOND_NS)
-        return self._now
+        return self.world.clock()
 
     # ------------------------------------------------------------------ verbs
 
@@ -658,8 +362,7 @@ class VirtualNetwork(Members[VirtualNode]):
         if ahead_s > 0:
             self.run_for(ahead_s)
         else:
-            self._unix_start += ahead_s
-            self._now = Time(self._now.mono_ns, unix_s)
+            self.world.shift_unix(ahead_s)
 
     def advance(self, seconds: float) -> None:
         """Put the clock forward; the same as `run_for`."""

@@ -248,9 +248,7 @@ class Blocks:
         self._take_headers(conn, headers, turn)
         return False
 
-    def _take_headers(
-        self, conn: Connection, headers: Sequence[BlockHeader], turn: Turn
-    ) -> None:
+    def _take_headers(self, conn: Connection, headers: Sequence[BlockHeader], turn: Turn) -> None:
         """Core: ProcessHeadersMessage."""
         if not headers:
             self._headers.answered(conn.id)

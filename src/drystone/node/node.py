@@ -9,7 +9,7 @@ a ping is answered, all that came before it is done, and all that this caused is
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from drystone.chain.chainstate import ChainState, TipChange
 from drystone.core.chance import Stream
@@ -165,7 +165,7 @@ class Node:
             self._woken(turn)
         else:
             turn.is_settled = False
-            self._HANDLERS[type(event)](self, event, turn)
+            _HANDLERS[type(event)](self, event, turn)
         if not turn.is_settled or self._alarms.have_changed:
             self._conclude(turn)
         return turn.actions
@@ -305,7 +305,7 @@ class Node:
 
     def _take(self, conn: Connection, result: Result, turn: Turn) -> None:
         if type(result) is Deliver:
-            handler = self._MESSAGES.get(type(result.message))
+            handler = _MESSAGES.get(type(result.message))
             if handler is not None and not handler(self, conn, result.message, turn):
                 turn.is_settled = False
         elif type(result) is Ready:
@@ -504,35 +504,35 @@ class Node:
             if not turn.left:
                 return at_ns
 
-    # ------------------------------------------------------------------ tables
 
-    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, Turn], None]]] = {
-        Connected: _connected,
-        Closed: _closed,
-        Refused: _refused,
-        Paused: _paused,
-        Resumed: _resumed,
-        Submit: _submit,
-        Found: _found,
-        Command: _command,
-    }
+_HANDLERS: Final[Mapping[type, Callable[[Any, Any, Turn], None]]] = {
+    Connected: Node._connected,
+    Closed: Node._closed,
+    Refused: Node._refused,
+    Paused: Node._paused,
+    Resumed: Node._resumed,
+    Submit: Node._submit,
+    Found: Node._found,
+    Command: Node._command,
+}
 
-    # Whatever is not here is either the peer's own affair or of no interest.
-    _MESSAGES: ClassVar[Mapping[type, Callable[[Any, Connection, Any, Turn], bool]]] = {
-        Inv: _on_inv,
-        NotFound: _on_not_found,
-        GetHeaders: _on_getheaders,
-        GetBlocks: _on_getblocks,
-        GetData: _on_getdata,
-        GetBlockTxn: _on_getblocktxn,
-        Headers: _on_headers,
-        BlockMessage: _on_block,
-        CmpctBlock: _on_cmpctblock,
-        BlockTxn: _on_blocktxn,
-        TxMessage: _on_tx,
-        MempoolMessage: _on_mempool,
-        Pong: _on_pong,
-        Addr: _on_addr,
-        AddrV2: _on_addr,
-        GetAddr: _on_getaddr,
-    }
+
+# Whatever is not here is either the peer's own affair or of no interest.
+_MESSAGES: Final[Mapping[type, Callable[[Any, Connection, Any, Turn], bool]]] = {
+    Inv: Node._on_inv,
+    NotFound: Node._on_not_found,
+    GetHeaders: Node._on_getheaders,
+    GetBlocks: Node._on_getblocks,
+    GetData: Node._on_getdata,
+    GetBlockTxn: Node._on_getblocktxn,
+    Headers: Node._on_headers,
+    BlockMessage: Node._on_block,
+    CmpctBlock: Node._on_cmpctblock,
+    BlockTxn: Node._on_blocktxn,
+    TxMessage: Node._on_tx,
+    MempoolMessage: Node._on_mempool,
+    Pong: Node._on_pong,
+    Addr: Node._on_addr,
+    AddrV2: Node._on_addr,
+    GetAddr: Node._on_getaddr,
+}

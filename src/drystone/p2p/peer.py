@@ -5,7 +5,7 @@ message means is for whoever is given it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from drystone.core.chance import Dice
 from drystone.core.memo import Memo
@@ -323,7 +323,7 @@ class Peer:
         except DecodeError as error:
             results.append(Ignored(command, str(error)))
             return
-        handler = self._HANDLERS.get(kind)
+        handler = _HANDLERS.get(kind)
         if handler is None:
             results.append(Deliver(message))
         else:
@@ -457,23 +457,6 @@ class Peer:
                     return
         results.append(Deliver(message))
 
-    # Messages that are the peer's own affair; all others are delivered.
-    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, Time, list[Result]], None]]] = {
-        Version: _on_version,
-        Verack: _on_verack,
-        WtxidRelay: _on_wtxidrelay,
-        SendAddrV2: _on_sendaddrv2,
-        SendHeaders: _on_sendheaders,
-        SendCmpct: _on_sendcmpct,
-        FeeFilter: _on_feefilter,
-        Ping: _on_ping,
-        Pong: _on_pong,
-        GetAddr: _on_getaddr,
-        Addr: _on_addr,
-        AddrV2: _on_addr,
-        Inv: _on_inv,
-    }
-
     # Helpers.
 
     def _send_raw(self, data: bytes, now: Time) -> Send:
@@ -515,3 +498,21 @@ class Peer:
     def _count_received(self, command: str, size: int) -> None:
         per_message = self.traffic.received_per_message
         per_message[command] = per_message.get(command, 0) + size
+
+
+# Messages that are the peer's own affair; all others are delivered.
+_HANDLERS: Final[Mapping[type, Callable[[Any, Any, Time, list[Result]], None]]] = {
+    Version: Peer._on_version,
+    Verack: Peer._on_verack,
+    WtxidRelay: Peer._on_wtxidrelay,
+    SendAddrV2: Peer._on_sendaddrv2,
+    SendHeaders: Peer._on_sendheaders,
+    SendCmpct: Peer._on_sendcmpct,
+    FeeFilter: Peer._on_feefilter,
+    Ping: Peer._on_ping,
+    Pong: Peer._on_pong,
+    GetAddr: Peer._on_getaddr,
+    Addr: Peer._on_addr,
+    AddrV2: Peer._on_addr,
+    Inv: Peer._on_inv,
+}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from struct import Struct
 from typing import Final, Self
 
@@ -44,17 +45,23 @@ class BlockHeader:
         )
 
     @classmethod
-    def decode(cls, r: Reader) -> Self:
+    def decode(cls, r: Reader) -> "BlockHeader":
         """From 80 bytes."""
-        return cls(*_HEADER.unpack(r.take(HEADER_BYTES)))
+        return _known(r.take(HEADER_BYTES))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
+    def from_bytes(cls, data: bytes) -> "BlockHeader":
         """From all of the bytes; any left over are Malformed."""
         r = Reader(data)
         header = cls.decode(r)
         r.finish()
         return header
+
+
+@lru_cache(maxsize=1024)
+def _known(encoded: bytes) -> BlockHeader:
+    """The header of 80 bytes, which come again and again: from each peer, alone and in blocks."""
+    return BlockHeader(*_HEADER.unpack(encoded))
 
 
 @dataclass(frozen=True, slots=True)

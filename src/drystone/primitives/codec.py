@@ -49,6 +49,11 @@ class Reader:
         """How many bytes are yet to be read."""
         return self._end - self.offset
 
+    @property
+    def rest(self) -> bytes:
+        """What is yet to be read; it stays so."""
+        return self.data[self.offset :]
+
     def take(self, count: int) -> bytes:
         """The next count bytes."""
         start = self.offset

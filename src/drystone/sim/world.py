@@ -63,13 +63,17 @@ class Trace:
 class World:
     """The clock, the heap, the trace and the source of chance of one simulated run.
 
-    seed: of all chance in this run. invariants: called after every event; they raise if the
-    world is not as it must be.
+    seed: of all chance in this run. unix_start: the unix time at its beginning, in seconds.
+    invariants: called after every event; they raise if the world is not as it must be.
     """
 
-    def __init__(self, seed: int, *, keep_trace: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, keep_trace: bool = False, unix_start: int = UNIX_START
+    ) -> None:
         self.seed = seed
         self.now_ns = 0
+        self._unix_start = unix_start
+        self._now = Time(0, unix_start)
         self.trace = Trace(keep=keep_trace)
         self.invariants: list[Callback] = []
         self._heap: list[tuple[int, int, Callback]] = []
@@ -77,7 +81,15 @@ class World:
 
     def clock(self) -> Time:
         """The present virtual instant."""
-        return Time(self.now_ns, UNIX_START + self.now_ns // SECOND_NS)
+        now_ns = self.now_ns
+        if now_ns != self._now.mono_ns:  # much happens at the same time
+            self._now = Time(now_ns, self._unix_start + now_ns // SECOND_NS)
+        return self._now
+
+    def shift_unix(self, seconds: int) -> None:
+        """Set the unix clock forward or back, and no other."""
+        self._unix_start += seconds
+        self._now = Time(self.now_ns, self._unix_start + self.now_ns // SECOND_NS)
 
     def stream(self, *labels: str | int) -> Stream:
         """The stream of chance for one consumer: a node's name, then a purpose."""

@@ -4,6 +4,7 @@ How a block becomes one and is put together again is in `p2p/compact.py`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import ClassVar, Final, Self
 
@@ -14,6 +15,7 @@ from drystone.primitives.hashes import BlockHash
 from drystone.primitives.transaction import Transaction
 
 SHORT_ID_BYTES: Final = 6
+MAX_KNOWN_BYTES: Final = 1_000  # of a transaction that is remembered
 MAX_INDEX: Final = 0xFFFF  # positions in a block are 16 bits wide
 
 _SHORT_ID = Struct("<IH")
@@ -66,10 +68,25 @@ class CmpctBlock:
         index = -1
         for _ in range(count):
             index += 1 + r.compact_size(MAX_INDEX)
-            prefilled.append(PrefilledTransaction(index, Transaction.decode(r)))
+            if count == 1 and r.left <= MAX_KNOWN_BYTES:
+                tx, size = _known(r.rest)
+                r.take(size)
+            else:
+                tx = Transaction.decode(r)
+            prefilled.append(PrefilledTransaction(index, tx))
         if len(short_ids) + len(prefilled) > MAX_INDEX:
             raise Malformed("indexes overflowed 16 bits")
         return cls(header, nonce, short_ids, tuple(prefilled))
+
+
+@lru_cache(maxsize=256)
+def _known(encoded: bytes) -> tuple[Transaction, int]:
+    """The transaction that bytes begin with, a coinbase mostly, and how many of them it takes.
+
+    Each peer's message of one block has another nonce, but the same coinbase.
+    """
+    r = Reader(encoded)
+    return Transaction.decode(r), r.offset
 
 
 @dataclass(frozen=True, slots=True)
