@@ -20,7 +20,7 @@ test: ## run the tests
 	@sh tools/bootstrap.sh test
 	@exec .venv/bin/python -m pytest $(ARGS)
 
-fast: ## compile into .venv-fast what simulations spend their time in: they take two thirds of it
+fast: ## compile into .venv-fast what simulations spend their time in
 	@sh tools/bootstrap.sh run
 	@exec .venv/bin/python tools/compile.py
 

@@ -17,6 +17,7 @@ from drystone.p2p.compact import (
     CompactBlockInvalid,
     PartialBlock,
     compact_block,
+    compact_bytes,
     requested_transactions,
     short_ids,
 )
@@ -29,6 +30,7 @@ from drystone.p2p.messages import (
 )
 from drystone.p2p.messages.base import Message
 from drystone.primitives.block import Block
+from drystone.primitives.codec import Reader
 from drystone.primitives.hashes import Txid
 from drystone.primitives.transaction import OutPoint, Transaction, TxIn, TxOut
 
@@ -70,9 +72,25 @@ def test_what_one_has_not_is_asked_for_and_the_block_is_whole(nonce: int, known:
     assert completed(partial, answer.transactions) == BLOCK
 
 
+@given(nonce=u64s)
+@settings(max_examples=30)
+def test_the_bytes_that_a_node_sends_are_those_of_the_message(nonce: int) -> None:
+    for block in (BLOCK, block_of(0)):
+        assert compact_bytes(block, nonce) == compact_block(block, nonce).encode()
+
+
+def test_what_follows_the_only_transaction_is_not_taken_for_a_part_of_it() -> None:
+    encoded = compact_bytes(block_of(0), 1)
+    r = Reader(encoded + b"more")
+    assert CmpctBlock.decode(r) == compact_block(block_of(0), 1)
+    assert r.rest == b"more"
+    assert CmpctBlock.decode(Reader(encoded)) == compact_block(block_of(0), 1)
+
+
 def test_a_block_of_nothing_but_a_coinbase_is_whole_at_once() -> None:
     block = block_of(0)
     partial = PartialBlock(compact_block(block, 1))
+    assert partial.is_complete
     assert partial.missing == () and completed(partial) == block
 
 
