@@ -1,4 +1,4 @@
-"""What `make fast` compiles: CI does it, and compares traces; here is what can be seen at once."""
+"""What `make fast` compiles. It compares traces itself; here is what can be seen at once."""
 
 import ast
 from pathlib import Path
