@@ -166,7 +166,7 @@ class Node:
         else:
             turn.is_settled = False
             _HANDLERS[type(event)](self, event, turn)
-        if not turn.is_settled or self._alarms.have_changed:
+        if not turn.is_settled or turn.was_settled or self._alarms.have_changed:
             self._conclude(turn)
         return turn.actions
 
@@ -315,7 +315,7 @@ class Node:
             # A pong says that all before it is done, and that what this has caused is sent.
             if not turn.is_settled:
                 self._settle(turn)
-                turn.is_settled = True
+                turn.is_settled = turn.was_settled = True
                 turn.spent_bytes += SETTLED_BYTES
             if not conn.is_gone:
                 turn.perform(conn, [result])
@@ -467,7 +467,7 @@ class Node:
     def _conclude(self, turn: Turn) -> None:
         """Say what is to be said once all is done, and when to be woken."""
         now_ns = turn.now.mono_ns
-        if not turn.is_settled:
+        if not turn.is_settled or turn.was_settled:
             at_ns = self._settle(turn)
             dial_ns = self._dialling.due_at()
             if dial_ns is not None:

@@ -30,6 +30,7 @@ from drystone.p2p.messages import (
     Inventory,
     Mempool,
     NotFound,
+    Ping,
     TxMessage,
 )
 from drystone.p2p.protocol import MSG_BLOCK, MSG_TX, MSG_WITNESS_TX, MSG_WTX
@@ -78,6 +79,15 @@ def by_wtxid(*transactions: Transaction) -> tuple[Inventory, ...]:
 
 
 # Asking.
+
+
+def test_what_a_ping_follows_at_once_is_still_passed_on_when_its_time_comes() -> None:
+    bench, tx = a_bench(), paid(0)
+    giver, other = a_peer(bench, inbound=False), a_peer(bench)
+    giver.send(inv(tx))
+    giver.send(TxMessage(tx), Ping(7))
+    bench.pass_(60)
+    assert other.take_one(Inv).items == by_wtxid(tx)
 
 
 def test_whom_we_dialled_is_asked_at_once_and_who_dialled_us_after_two_seconds() -> None:
