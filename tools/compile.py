@@ -18,6 +18,8 @@ import time
 import tomllib
 from pathlib import Path
 
+from check_package import Wrong, run
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv-fast"
 MADE = VENV / "made"  # the sources and the Python that it was made of
@@ -25,7 +27,6 @@ TOOLS = ("setuptools>=77", "mypy==2.4.1")  # as in pyproject.toml
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src")
 UNWANTED = shutil.ignore_patterns("*.so", "*.pyd", "__pycache__", "*.egg-info")
 RUN = """
-import sys
 from drystone.core.link import LinkSettings
 from drystone.network import VirtualNetwork
 network = VirtualNetwork(9, seed=3, hashes_per_s=6554, topology="random:4")
@@ -53,29 +54,13 @@ def identity() -> str:
     return f"{digest.hexdigest()} {sys.version} {ROOT}\n"
 
 
-def run(*arguments: str, cwd: Path = ROOT, **environment: str) -> None:
-    """Run the new environment's Python, and show what it says only if it fails."""
-    done = subprocess.run(
-        [str(VENV / "bin/python"), *arguments],
-        cwd=cwd,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        print(done.stdout, file=sys.stderr)
-        raise SystemExit("drystone: it could not be compiled: the words above say why")
-
-
 def make() -> None:
     """The environment, its tools, and drystone."""
     shutil.rmtree(VENV, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+    run(sys.executable, "-m", "venv", VENV)
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    run("-m", "pip", "install", "-q", *TOOLS, *needed)  # whose types mypyc wants to know
+    python = VENV / "bin/python"
+    run(python, "-m", "pip", "install", "-q", *TOOLS, *needed)  # whose types mypyc wants to know
     with tempfile.TemporaryDirectory(prefix="drystone-compile-") as name:
         folder = Path(name)
         for source in SOURCES:
@@ -83,9 +68,9 @@ def make() -> None:
                 shutil.copytree(ROOT / source, folder / source, ignore=UNWANTED)
             else:
                 shutil.copy(ROOT / source, folder)
-        run("setup.py", "-q", "bdist_wheel", cwd=folder, DRYSTONE_COMPILE="1")
+        run(python, "setup.py", "-q", "bdist_wheel", cwd=folder, env={"DRYSTONE_COMPILE": "1"})
         (wheel,) = (folder / "dist").glob("*.whl")
-        run("-m", "pip", "install", "-q", "--no-deps", str(wheel))
+        run(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
 
 
 def trace_of(python: Path) -> str:
@@ -105,7 +90,11 @@ def main() -> int:
         "drystone: compiling into .venv-fast, once for these sources, about two minutes", flush=True
     )
     started = time.monotonic()
-    make()
+    try:
+        make()
+    except Wrong as wrong:
+        print(f"drystone: it could not be compiled: {wrong}", file=sys.stderr)
+        return 1
     if trace_of(VENV / "bin/python") != trace_of(Path(sys.executable)):
         print(
             "drystone: compiled, a network runs otherwise than before: that is a bug, please tell"

@@ -351,15 +351,11 @@ class LiveNode:
     @property
     def inbound(self) -> int:
         """How many have dialled it and have shaken hands."""
-        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
+        return self.node.inbound
 
     def is_connected_to(self, address: SocketAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
-        there = net_address(address)
-        return any(
-            conn.is_ready and not conn.peer.kind.is_inbound and conn.peer.address == there
-            for conn in self.node.peers.values()
-        )
+        return self.node.is_connected_to(net_address(address))
 
     def __repr__(self) -> str:
         return f"<LiveNode {self.name} at {self.tip.height}>"

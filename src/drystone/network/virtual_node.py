@@ -247,17 +247,9 @@ class VirtualNode:
         """Its chain's last block."""
         return self.node.chain.tip
 
-    @property
-    def inbound(self) -> int:
-        """How many have dialled it and have shaken hands."""
-        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.node.peers.values())
-
     def is_connected_to(self, address: NetAddress) -> bool:
         """Whether it has dialled somebody there, and they have shaken hands."""
-        return any(
-            conn.is_ready and not conn.peer.kind.is_inbound and conn.peer.address == address
-            for conn in self.node.peers.values()
-        )
+        return self.node.is_connected_to(address)
 
     @property
     def hashes_per_s(self) -> int:

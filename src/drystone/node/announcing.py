@@ -33,11 +33,7 @@ class Announcing:
     def queue(self, conn: Connection, change: TipChange) -> None:
         """The tip has moved: a peer is to hear of the blocks that came, the last few at most."""
         # One more than may be announced, so that it shows that there are too many.
-        connected = change.connected
-        if len(connected) == 1:
-            conn.blocks_to_announce.append(connected[0])
-        else:
-            conn.blocks_to_announce += connected[-(MAX_BLOCKS_TO_ANNOUNCE + 1) :]
+        conn.blocks_to_announce += change.connected[-(MAX_BLOCKS_TO_ANNOUNCE + 1) :]
 
     def announce(self, conn: Connection, turn: Turn) -> None:
         """Tell a peer what is queued for it."""

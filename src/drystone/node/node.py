@@ -166,9 +166,22 @@ class Node:
         else:
             turn.is_settled = False
             _HANDLERS[type(event)](self, event, turn)
-        if not turn.is_settled or turn.was_settled or self._alarms.have_changed:
-            self._conclude(turn)
+        if not turn.is_settled:
+            self._settle(turn)
+        if self._alarms.have_changed:
+            self._plan_wake(turn)
         return turn.actions
+
+    # ------------------------------------------------------------------ looking
+
+    @property
+    def inbound(self) -> int:
+        """How many have dialled us and have shaken hands."""
+        return sum(conn.is_ready and conn.peer.kind.is_inbound for conn in self.peers.values())
+
+    def is_connected_to(self, address: NetAddress) -> bool:
+        """Whether we have dialled somebody there, and have shaken hands."""
+        return any(conn.is_ready and _is_dialled(conn, address) for conn in self.peers.values())
 
     # ------------------------------------------------------------------ peers come and go
 
@@ -315,7 +328,6 @@ class Node:
             # A pong says that all before it is done, and that what this has caused is sent.
             if not turn.is_settled:
                 self._settle(turn)
-                turn.is_settled = turn.was_settled = True
                 turn.spent_bytes += SETTLED_BYTES
             if not conn.is_gone:
                 turn.perform(conn, [result])
@@ -464,30 +476,23 @@ class Node:
         if not turn.is_settled:
             self.blocks.leave_the_slow(turn)
 
-    def _conclude(self, turn: Turn) -> None:
-        """Say what is to be said once all is done, and when to be woken."""
-        now_ns = turn.now.mono_ns
-        if not turn.is_settled or turn.was_settled:
-            at_ns = self._settle(turn)
-            dial_ns = self._dialling.due_at()
-            if dial_ns is not None:
-                if dial_ns <= now_ns:
-                    turn.actions += map(Dial, self._dialling.due(now_ns))
-                    dial_ns = self._dialling.due_at()
-                at_ns = earliest(at_ns, dial_ns)
-            if at_ns is None:
-                self._alarms.cancel(_ALARM)
-            else:
-                self._alarms.set(_ALARM, max(now_ns, at_ns))
-        wake_at = self._alarms.earliest()
-        if wake_at is not None and wake_at < now_ns:  # a long turn has left it for the next
-            wake_at = now_ns
-        if wake_at != self._wake_at:
-            self._wake_at = wake_at
-            turn.actions.append(WakeAt(wake_at))
+    def _settle(self, turn: Turn) -> None:
+        """Say what follows from all that was done so far."""
+        at_ns = self._follow_up(turn)
+        dial_ns = self._dialling.due_at()
+        if dial_ns is not None:
+            if dial_ns <= turn.now.mono_ns:
+                turn.actions += map(Dial, self._dialling.due(turn.now.mono_ns))
+                dial_ns = self._dialling.due_at()
+            at_ns = earliest(at_ns, dial_ns)
+        if at_ns is None:
+            self._alarms.cancel(_ALARM)
+        else:
+            self._alarms.set(_ALARM, max(turn.now.mono_ns, at_ns))
+        turn.is_settled = True
 
-    def _settle(self, turn: Turn) -> int | None:
-        """Say what follows from all that was done so far; when there will be more to say."""
+    def _follow_up(self, turn: Turn) -> int | None:
+        """What chain, mempool, miner and addresses have to say now, and when they'll have more."""
         while True:
             for conn in turn.left:
                 self._forget(conn, turn.now)
@@ -503,6 +508,15 @@ class Node:
             )
             if not turn.left:
                 return at_ns
+
+    def _plan_wake(self, turn: Turn) -> None:
+        """Say when to be woken."""
+        wake_at = self._alarms.earliest()
+        if wake_at is not None and wake_at < turn.now.mono_ns:  # a long turn has left it over
+            wake_at = turn.now.mono_ns
+        if wake_at != self._wake_at:
+            self._wake_at = wake_at
+            turn.actions.append(WakeAt(wake_at))
 
 
 _HANDLERS: Final[Mapping[type, Callable[[Any, Any, Turn], None]]] = {

@@ -15,14 +15,13 @@ LONG_BYTES: Final = 2_000_000  # read or sent for one peer, before others have t
 class Turn:
     """Collects actions. What is said to a peer that is closed goes nowhere."""
 
-    __slots__ = ("actions", "is_settled", "left", "now", "spent_bytes", "was_settled")
+    __slots__ = ("actions", "is_settled", "left", "now", "spent_bytes")
 
     def __init__(self, now: Time) -> None:
         self.now = now
         self.actions: list[Action] = []
         self.left: list[Connection] = []  # peers that this turn has disconnected
         self.is_settled = True  # all that follows from what came is said already
-        self.was_settled = False  # on the way, for a pong: there is still to be said when to wake
         self.spent_bytes = 0  # sent to peers, or gone through for them
 
     @property

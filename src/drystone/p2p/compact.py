@@ -19,17 +19,16 @@ from drystone.consensus.block import is_block_mutated
 from drystone.crypto.siphash import siphash_of_hashes
 from drystone.p2p.messages.compact import (
     MAX_INDEX,
-    SHORT_ID_BYTES,
     BlockTxn,
     CmpctBlock,
     GetBlockTxn,
     PrefilledTransaction,
+    encoded_compact,
 )
 from drystone.primitives.block import Block, BlockHeader
-from drystone.primitives.codec import compact_size, u64
+from drystone.primitives.codec import u64
 from drystone.primitives.transaction import Transaction
 
-_ONE_PREFILLED: Final = b"\1\0"  # one transaction, at index 0
 _SHORT_ID_MASK: Final = (1 << 48) - 1
 _HASHED_AT_ONCE: Final = 4096  # transactions of the pool, before a look whether all are found
 
@@ -61,16 +60,7 @@ def compact_block(block: Block, nonce: int) -> CmpctBlock:
 def compact_bytes(block: Block, nonce: int) -> bytes:
     """The same as on the wire: each node makes it of each block, with a nonce of its own."""
     ids = short_ids(block.header, nonce, [tx.wtxid for tx in block.vtx[1:]])
-    return b"".join(
-        [
-            block.header.encode(),
-            u64(nonce),
-            compact_size(len(ids)),
-            *[id_.to_bytes(SHORT_ID_BYTES, "little") for id_ in ids],
-            _ONE_PREFILLED,
-            block.coinbase_bytes(),
-        ]
-    )
+    return encoded_compact(block.header, nonce, ids, [(0, block.coinbase_bytes())])
 
 
 def requested_transactions(block: Block, request: GetBlockTxn) -> BlockTxn:

@@ -81,13 +81,17 @@ def by_wtxid(*transactions: Transaction) -> tuple[Inventory, ...]:
 # Asking.
 
 
-def test_what_a_ping_follows_at_once_is_still_passed_on_when_its_time_comes() -> None:
-    bench, tx = a_bench(), paid(0)
-    giver, other = a_peer(bench, inbound=False), a_peer(bench)
-    giver.send(inv(tx))
-    giver.send(TxMessage(tx), Ping(7))
-    bench.pass_(60)
-    assert other.take_one(Inv).items == by_wtxid(tx)
+def test_a_ping_in_one_piece_with_a_transaction_does_not_delay_its_being_passed_on() -> None:
+    woken = []
+    for piece in ([TxMessage(paid(0))], [TxMessage(paid(0)), Ping(7)]):
+        bench = a_bench()
+        giver, other = a_peer(bench, inbound=False), a_peer(bench)
+        giver.send(inv(paid(0)))
+        giver.send(*piece)
+        woken.append(bench.wake_at)
+        bench.pass_(60)
+        assert other.take_one(Inv).items == by_wtxid(paid(0))
+    assert woken[0] == woken[1]
 
 
 def test_whom_we_dialled_is_asked_at_once_and_who_dialled_us_after_two_seconds() -> None:

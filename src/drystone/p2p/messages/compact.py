@@ -3,6 +3,7 @@
 How a block becomes one and is put together again is in `p2p/compact.py`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
@@ -43,14 +44,8 @@ class CmpctBlock:
         """Header (80), nonce (8), a count and the short ids (6 each), a count and for each
         prefilled transaction its index as a difference and itself.
         """
-        parts = [self.header.encode(), u64(self.nonce), compact_size(len(self.short_ids))]
-        parts += [_SHORT_ID.pack(id_ & 0xFFFFFFFF, id_ >> 32) for id_ in self.short_ids]
-        parts.append(compact_size(len(self.prefilled)))
-        last = -1
-        for prefilled in self.prefilled:
-            parts += (compact_size(prefilled.index - last - 1), prefilled.tx.encode())
-            last = prefilled.index
-        return b"".join(parts)
+        prefilled = [(prefilled.index, prefilled.tx.encode()) for prefilled in self.prefilled]
+        return encoded_compact(self.header, self.nonce, self.short_ids, prefilled)
 
     @classmethod
     def decode(cls, r: Reader) -> Self:
@@ -77,6 +72,23 @@ class CmpctBlock:
         if len(short_ids) + len(prefilled) > MAX_INDEX:
             raise Malformed("indexes overflowed 16 bits")
         return cls(header, nonce, short_ids, tuple(prefilled))
+
+
+def encoded_compact(
+    header: BlockHeader,
+    nonce: int,
+    short_ids: Iterable[int],
+    prefilled: Iterable[tuple[int, bytes]],
+) -> bytes:
+    """A CmpctBlock's bytes. prefilled: of rising index, each with its transaction's bytes."""
+    ids = [_SHORT_ID.pack(id_ & 0xFFFFFFFF, id_ >> 32) for id_ in short_ids]
+    parts = [header.encode(), u64(nonce), compact_size(len(ids)), *ids]
+    transactions: list[bytes] = []
+    last = -1
+    for index, encoded in prefilled:
+        transactions += (compact_size(index - last - 1), encoded)
+        last = index
+    return b"".join([*parts, compact_size(len(transactions) // 2), *transactions])
 
 
 @lru_cache(maxsize=256)
