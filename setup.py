@@ -23,11 +23,12 @@ ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 # Compiled classes can't be inherited from, or patched. So the stores and the networks are not among
 # these; nor are dataclasses, which mypyc does not make faster.
 COMPILED = {
-    "core": "chance link memo streams time",
+    "core": "chance link memo record streams time",
+    "primitives": "codec",
     "sim": "streams world",
-    "p2p": "compact download framing gossip headers liveness peer recent relay requests",
+    "p2p": "compact download framing gossip headers liveness peer recent relay requests results",
     "node": "addresses alarms announcing blocks connection dialling fee_filter headers "
-    "initial_download miner node partial serving sharing transactions turn",
+    "initial_download miner node partial serving sharing traffic transactions turn",
     "chain": "bases chainstate findings recent tree",
     "mempool": "chainview pool",
     "network": "virtual_node",

@@ -310,7 +310,7 @@ class FaultyNodes:
         for host in links._hosts.values():
             for end in host.ends():
                 assert end._queued_bytes <= MOST_ON_A_LINK_BYTES, f"on the way: {end.line}"
-        waiting = len(self.network.world._heap)
+        waiting = self.network.world.waiting
         assert waiting <= 2_000 + 300 * len(nodes), f"{waiting} things are to happen"
 
     def check_quiet(self) -> None:

@@ -33,11 +33,9 @@ from drystone.node.events import (
     News,
     Offer,
     Paused,
-    Received,
     Refused,
     Reply,
     Resumed,
-    Send,
     Submit,
     Wake,
     WakeAt,
@@ -45,6 +43,7 @@ from drystone.node.events import (
 from drystone.node.node import Node
 from drystone.node.settings import Settings
 from drystone.node.sharing import Sharing
+from drystone.node.traffic import Received, Send
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction
@@ -175,7 +174,7 @@ class VirtualNode:
         send = self._streams.send
         for action in actions:
             if type(action) is Send:
-                send(*action)
+                send(action.peer, action.data)
             else:
                 self._perform(action)
 

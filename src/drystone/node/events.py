@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from drystone.chain.chainstate import TipChange
 from drystone.consensus.errors import Rejected
 from drystone.mining.template import Template
+from drystone.node.traffic import Received, Send
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
@@ -24,13 +24,6 @@ class Connected:
     inbound: bool
     address: NetAddress
     permissions: Permissions = Permissions.NONE
-
-
-class Received(NamedTuple):
-    """Bytes came in, cut anyhow. A NamedTuple, as `Send` is: nothing else happens so often."""
-
-    peer: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +132,6 @@ class Command:
 Event = Received | Connected | Closed | Refused | Paused | Resumed | Wake | Submit | Found | Command
 
 # ---------------------------------------------------------------------- what is to be done
-
-
-class Send(NamedTuple):
-    """Bytes for a peer."""
-
-    peer: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,6 @@ from drystone.node.events import (
     Paused,
     PeerReady,
     Prefer,
-    Received,
     Reconsider,
     Refused,
     Reply,
@@ -51,6 +50,7 @@ from drystone.node.miner import Miner
 from drystone.node.serving import Serving
 from drystone.node.settings import Settings, default_settings
 from drystone.node.sharing import Wire
+from drystone.node.traffic import Received
 from drystone.node.transactions import Transactions
 from drystone.node.turn import Turn
 from drystone.p2p.framing import V1Transport

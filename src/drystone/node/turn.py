@@ -4,10 +4,13 @@ from typing import Final
 
 from drystone.core.time import Time
 from drystone.node.connection import Connection
-from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
+from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft
+from drystone.node.traffic import Send
 from drystone.p2p import results
 from drystone.p2p.handshake import State
 from drystone.p2p.messages import Message
+
+_CLOSED: Final = State.CLOSED
 
 LONG_BYTES: Final = 2_000_000  # read or sent for one peer, before others have their turn
 
@@ -40,7 +43,7 @@ class Turn:
     def send_payload(self, to: Connection, command: str, payload: bytes) -> None:
         """The same, of a message whose bytes are at hand."""
         peer = to.peer
-        if peer.state is not State.CLOSED:
+        if peer.state is not _CLOSED:
             data = peer.frame(command, payload, self.now)
             self.actions.append(Send(to.id, data))
             self.spent_bytes += len(data)

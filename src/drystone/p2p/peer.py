@@ -66,6 +66,10 @@ from drystone.primitives.hashes import display
 
 ADDR_FETCH_TIMEOUT_NS: Final = 300 * SECOND_NS  # Core: 10 * AVG_ADDRESS_BROADCAST_INTERVAL
 
+# An enum's member costs more to look up than a name.
+_CLOSED: Final = State.CLOSED
+_READY: Final = State.READY
+
 _NAMED_SERVICES: Final = sum(Services)
 OTHER: Final = "*other*"  # what is counted together: messages unknown or spoilt
 
@@ -179,7 +183,7 @@ class Peer:
     def receive(self, data: bytes, now: Time) -> list[Result]:
         """Bytes have come, cut anyhow."""
         results: list[Result] = []
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return results
         traffic = self.traffic
         traffic.bytes_received += len(data)
@@ -201,7 +205,7 @@ class Peer:
 
     def wake(self, now: Time) -> list[Result]:
         """Time has passed. Waking too early does no harm."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return []
         overdue = self.liveness.overdue(now.mono_ns)
         if overdue is not None:
@@ -213,11 +217,11 @@ class Peer:
 
     def wake_at(self) -> int | None:
         """When to call `wake` next, in monotonic nanoseconds. It may have to be called again."""
-        return None if self.state is State.CLOSED else self.liveness.wake_at_ns
+        return None if self.state is _CLOSED else self.liveness.wake_at_ns
 
     def closed(self) -> None:
         """The connection is gone, whoever ended it."""
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self._own_nonces.discard(self._nonce)
 
     # What the node wants.
@@ -239,18 +243,18 @@ class Peer:
 
     def ping(self, now: Time) -> list[Result]:
         """Ask for a sign of life now, even if one is still to come."""
-        return [self._send_ping(now)] if self.state is State.READY else []
+        return [self._send_ping(now)] if self.state is _READY else []
 
     def disconnect(self, reason: str) -> list[Result]:
         """End it, for no fault of the peer's."""
-        return [] if self.state is State.CLOSED else [self._close(reason)]
+        return [] if self.state is _CLOSED else [self._close(reason)]
 
     def misbehaving(self, reason: str) -> list[Result]:
         """The peer has done what no honest peer does: disconnect, unless it may. Core: Misbehaving.
 
         Those that the user named or gave leave to stay.
         """
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return []
         if Permissions.NOBAN in self.permissions or self.kind is ConnectionKind.MANUAL:
             return [Ignored(OTHER, f"not punishing {self.kind.value} peer: {reason}")]
@@ -261,7 +265,7 @@ class Peer:
     @property
     def is_closed(self) -> bool:
         """Whether it is over."""
-        return self.state is State.CLOSED
+        return self.state is _CLOSED
 
     @property
     def services(self) -> Services:
@@ -306,7 +310,7 @@ class Peer:
         per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
         per_message[counted_as] = per_message.get(counted_as, 0) + size
         # Out of turn comes before malformed: what nobody asked for is not even read.
-        if kind is None or self.state is not State.READY or kind in self._unwanted:
+        if kind is None or self.state is not _READY or kind in self._unwanted:
             unwanted = self._out_of_place(command, kind)
             if unwanted is not None:
                 results.append(unwanted)
@@ -339,7 +343,7 @@ class Peer:
     def _out_of_place(self, command: str, kind: type | None) -> Result | None:
         """What to do about a message that is not even to be read, if it is not."""
         why: str | None
-        if self.state is not State.READY:
+        if self.state is not _READY:
             why = self._out_of_turn(command, kind)
         elif kind is None:
             why = f'Unknown command "{command}"'

@@ -1,44 +1,60 @@
 """What a peer's machine wants done: the same few things, whatever happened."""
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar
 
+from drystone.core.record import Record
 from drystone.p2p.messages import Message
 
-# The first two are NamedTuples, since every message makes one: that takes half the time.
 
-
-class Deliver(NamedTuple):
+class Deliver(Record):
     """A message for the node."""
 
-    message: Message
+    __slots__ = ("message",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("message",)
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
 
 
-class Send(NamedTuple):
+class Send(Record):
     """Bytes for the other side."""
 
-    data: bytes
+    __slots__ = ("data",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Record):
     """The handshake is over: from now on, anything may be sent."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+
+class Ignored(Record):
     """A message that changes nothing, and why. For the log."""
 
-    command: str
-    reason: str
+    __slots__ = ("command", "reason")
+    __match_args__: ClassVar[tuple[str, ...]] = ("command", "reason")
+
+    def __init__(self, command: str, reason: str) -> None:
+        self.command = command
+        self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
-    """Close the connection. Nothing comes after it."""
+class Disconnect(Record):
+    """Close the connection. Nothing comes after it.
 
-    reason: str
-    misbehaved: bool = False  # and be slow to connect to that address again. Core: Discourage
+    misbehaved: and be slow to connect to that address again. Core: Discourage.
+    """
+
+    __slots__ = ("misbehaved", "reason")
+    __match_args__: ClassVar[tuple[str, ...]] = ("reason", "misbehaved")
+
+    def __init__(self, reason: str, misbehaved: bool = False) -> None:  # noqa: FBT001, FBT002
+        self.reason = reason
+        self.misbehaved = misbehaved
 
 
 Result = Deliver | Send | Ready | Ignored | Disconnect

@@ -317,6 +317,7 @@ class _End(Generic[Name, Address]):
         "_queued_bytes",
         "_sent_bytes",
         "_since_ns",
+        "_when_due",
         "_world",
         "address",
         "direction",
@@ -360,6 +361,7 @@ class _End(Generic[Name, Address]):
         self._is_lost = False  # a packet is being given up; nothing gets through any more
         self._is_held = False  # by a silent partition
         self._hold_number = 0
+        self._when_due = self._arrive  # made once: it is planned for all that is sent
 
     def join(self, other: "_End[Name, Address]", chance: Stream) -> None:
         """Make it one end of a connection."""
@@ -400,7 +402,7 @@ class _End(Generic[Name, Address]):
         self.is_open = False
         arrival_ns = self._world.now_ns + self.direction.settings.latency_ns
         self._queue.append((arrival_ns, RESET))
-        self._world.at(arrival_ns, self._arrive)
+        self._world.at(arrival_ns, self._when_due)
         self.host.ended(self, reason)
 
     def statistics(self) -> Connection[Address]:
@@ -469,7 +471,7 @@ class _End(Generic[Name, Address]):
             world.at(lost.time_ns, lambda: self.cut(LOST))
             return
         if not queue or queue[-1][0] != arrival_ns:
-            world.at(arrival_ns, self._arrive)
+            world.at(arrival_ns, self._when_due)
         queue.append((arrival_ns, item))
 
     def _arrive(self) -> None:
@@ -503,7 +505,8 @@ class _End(Generic[Name, Address]):
         there = self.other
         if there.is_open:
             world = self._world
-            world.trace.add(f"{world.now_ns} {self.line} {size}B {crc32(data):08x} arrives")
+            checksum = crc32(data).to_bytes(4, "big").hex()
+            world.trace.add(f"{world.now_ns} {self.line} {size}B {checksum} arrives")
             there.received_bytes += size
             there.host.user.received(there.peer, data)
         if self._is_paused and self._queued_bytes <= LOW_WATER_BYTES:

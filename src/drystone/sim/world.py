@@ -1,11 +1,11 @@
-"""Virtual time: a heap of things to happen, a clock that jumps from one to the next.
+"""Virtual time: things to happen in their order, a clock that jumps from one to the next.
 
 A run is a function of (scenario, seed). Nothing here knows what kind of core it drives.
 """
 
-import heapq
 from collections.abc import Callable
 from hashlib import sha256
+from heapq import heappop, heappush
 
 from drystone.core.chance import Stream
 from drystone.core.time import SECOND_NS, Time
@@ -61,7 +61,10 @@ class Trace:
 
 
 class World:
-    """The clock, the heap, the trace and the source of chance of one simulated run.
+    """The clock, what is to happen, the trace and the source of chance of one simulated run.
+
+    What falls on one time happens in the order in which it was asked for. There is much of that,
+    since what one host sends to many arrives together: so there is a heap of times only.
 
     seed: of all chance in this run. unix_start: the unix time at its beginning, in seconds.
     invariants: called after every event; they raise if the world is not as it must be.
@@ -76,8 +79,9 @@ class World:
         self._now = Time(0, unix_start)
         self.trace = Trace(keep=keep_trace)
         self.invariants: list[Callback] = []
-        self._heap: list[tuple[int, int, Callback]] = []
-        self._sequence = 0  # breaks ties in time, so that equal times keep their order
+        self._times: list[int] = []  # a heap of the keys of...
+        self._planned: dict[int, list[Callback]] = {}  # ...what is to happen at later times
+        self._ready: list[Callback] = []  # what is yet to happen now, the last first
 
     def clock(self) -> Time:
         """The present virtual instant."""
@@ -99,8 +103,12 @@ class World:
         """Let something happen at a time that is not past."""
         if time_ns < self.now_ns:
             raise ValueError(f"{time_ns} ns is past, it is {self.now_ns} ns")
-        heapq.heappush(self._heap, (time_ns, self._sequence, callback))
-        self._sequence += 1
+        planned = self._planned.get(time_ns)
+        if planned is None:
+            self._planned[time_ns] = [callback]
+            heappush(self._times, time_ns)
+        else:
+            planned.append(callback)
 
     def after(self, delay_ns: int, callback: Callback) -> None:
         """Let something happen after a delay."""
@@ -114,33 +122,46 @@ class World:
         """A line for the trace."""
         self.trace.add(f"{self.now_ns} {who} {what}")
 
+    @property
+    def waiting(self) -> int:
+        """How many things are to happen."""
+        return len(self._ready) + sum(map(len, self._planned.values()))
+
     def step(self) -> bool:
         """Let the next thing happen; False if nothing is left."""
-        if not self._heap:
-            return False
-        self.now_ns, _, callback = heapq.heappop(self._heap)
-        callback()
+        if not self._ready:
+            if not self._times:
+                return False
+            self._go_to_next_time()
+        self._ready.pop()()
         self._check_invariants()
         return True
 
     def run_for(self, duration_ns: int) -> None:
         """Let everything happen that falls into the next duration, and stand at its end."""
         end = self.now_ns + duration_ns
-        heap, invariants = self._heap, self.invariants
-        while heap and heap[0][0] <= end:  # as `step` does, without a call for each
-            self.now_ns, _, callback = heapq.heappop(heap)
-            callback()
-            if invariants:
-                self._check_invariants()
+        ready, times, invariants = self._ready, self._times, self.invariants
+        while ready or (times and times[0] <= end):  # as `step` does, without a call for each
+            if not ready:
+                self._go_to_next_time()
+            while ready:
+                ready.pop()()
+                if invariants:
+                    self._check_invariants()
         self.now_ns = end
 
     def run_until(self, reached: Callable[[], bool], *, limit_ns: int) -> None:
         """Run until a condition holds. Raises TimeoutError when limit_ns pass before it does."""
         end = self.now_ns + limit_ns
+        ready, times = self._ready, self._times
         while not reached():
-            if not self._heap or self._heap[0][0] > end:
+            if not ready and (not times or times[0] > end):
                 raise TimeoutError(f"not reached within {limit_ns / SECOND_NS:g} virtual seconds")
             self.step()
+
+    def _go_to_next_time(self) -> None:
+        self.now_ns = heappop(self._times)
+        self._ready += reversed(self._planned.pop(self.now_ns))
 
     def _check_invariants(self) -> None:
         for check in self.invariants:
@@ -150,8 +171,8 @@ class World:
 class Alarm:
     """Rings once, at the time that it was last set to.
 
-    Most alarms are put off long before they ring. So there is one thing in the heap for each, or
-    two if it was brought forward; what comes too early goes back in.
+    Most alarms are put off long before they ring. So there is one thing planned for each, or two
+    if it was brought forward; what comes too early is planned anew.
     """
 
     __slots__ = ("_at_ns", "_callback", "_planned_ns", "_world")
@@ -160,7 +181,7 @@ class Alarm:
         self._world = world
         self._callback = callback
         self._at_ns: int | None = None
-        self._planned_ns: int | None = None  # the first of what is in the heap and counts
+        self._planned_ns: int | None = None  # the first of what is planned and counts
 
     def set(self, at_ns: int | None) -> None:
         """Ring then, or as soon as may be if that is past; None: don't ring."""
