@@ -20,6 +20,7 @@ from drystone.mining.rates import default_hashes_per_s
 from drystone.network.virtual import VirtualNetwork
 
 DEGREE = 8
+FIRST = "n0"  # whose height it goes by
 MESSAGES_NODES, MESSAGES_BLOCKS = 100, 60
 
 
@@ -28,13 +29,6 @@ def large(nodes: int) -> VirtualNetwork:
     return VirtualNetwork(
         nodes, seed=1, hashes_per_s=default_hashes_per_s(LOCAL), topology=f"random:{DEGREE}"
     )
-
-
-def until_height(network: VirtualNetwork, height: int) -> None:
-    """Let them mine that far."""
-    first = next(iter(network))
-    while first.tip.height < height:
-        network.run_for(10)
 
 
 # What is measured, each in its own process. They print what `figure` reads.
@@ -65,7 +59,7 @@ def messages(_: argparse.Namespace) -> None:
     traffic = network.links.traffic.values()
     sent = sum(one.sends for one in traffic)
     wall_s, cpu_s = time.perf_counter(), time.process_time()
-    until_height(network, 119 + MESSAGES_BLOCKS)
+    network.wait_for_height(119 + MESSAGES_BLOCKS, [FIRST])
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     sent = sum(one.sends for one in traffic) - sent
     print(sent / wall_s, sent / cpu_s, sent)
@@ -75,7 +69,7 @@ def thousand(args: argparse.Namespace) -> None:
     """Many nodes, many blocks, from the first node's making on."""
     wall_s, cpu_s = time.perf_counter(), time.process_time()
     network = large(args.nodes)
-    until_height(network, 119 + args.blocks)
+    network.wait_for_height(119 + args.blocks, [FIRST])
     wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(wall_s, cpu_s, peak_mb)

@@ -49,11 +49,16 @@ class Listeners:
 
     def __init__(self) -> None:
         self._all: WeakSet[Listener] = WeakSet()
+        self._had_any = False  # which is asked faster than whether there is one now
+
+    def __bool__(self) -> bool:
+        return self._had_any
 
     def add(self, names: Iterable[str] | None) -> Listener:
         """One more, who hears of these nodes, or of all."""
         listener = Listener(names)
         self._all.add(listener)
+        self._had_any = True
         return listener
 
     def tell(self, name: str, news: News, now: Time) -> None:

@@ -360,6 +360,8 @@ class Payments:
 
     def observe(self, name: str, news: News) -> None:
         """A node has announced something."""
+        if not self._ledgers and not self._races:
+            return
         if isinstance(news, NewTip) and self._races and name in self._nodes:
             self._follow_races(name, self._nodes[name].node.chain, news.change)
         ledger = self._ledgers.get(name)

@@ -6,6 +6,7 @@ from typing import Final
 
 from drystone.core.errors import UserError
 from drystone.core.time import SECOND_NS
+from drystone.network.collector import calm_collector
 from drystone.network.measuring import Figures, Measuring
 from drystone.network.quantities import shown_duration
 from drystone.network.scenario import Happening, Scenario, timeline
@@ -65,9 +66,10 @@ class Run:
 
     def go(self, progress: Progress = lambda _run: True) -> Figures:
         """Run to the end, or until progress says that it is enough. Raises UserError."""
-        for _ in self.slices():
-            if not progress(self):
-                break
+        with calm_collector():
+            for _ in self.slices():
+                if not progress(self):
+                    break
         return self.figures()
 
     def slices(self) -> Iterator[None]:

@@ -130,6 +130,7 @@ class VirtualNetwork(Members[VirtualNode]):
         self._stores = stores or (lambda _name: self._opening_stores())
         self._settings = settings or default_settings(params)
         self._is_paused = False
+        self._changes = 0  # of what a wait may be for: news, starts and ends
         if plan is not None:
             self._build(plan)
             self.run_for(warm_up_s)
@@ -381,6 +382,19 @@ class VirtualNetwork(Members[VirtualNode]):
         with calm_collector():
             self.world.run_until(reached, limit_ns=round(limit_s * SECOND_NS))
 
+    def _await(self, reached: Callable[[], bool], limit_s: float) -> None:
+        """Run until nodes are as they should be. It looks only when that may have changed."""
+        looked_at = -1
+
+        def is_reached() -> bool:
+            nonlocal looked_at
+            if looked_at == self._changes:
+                return False
+            looked_at = self._changes
+            return reached()
+
+        self.run_until(is_reached, limit_s=limit_s)
+
     def wait_until_synced(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
     ) -> BlockHash:
@@ -389,7 +403,7 @@ class VirtualNetwork(Members[VirtualNode]):
         Raises TimeoutError.
         """
         with self._telling_where():
-            self.run_until(self._are_synced(names), limit_s=limit_s)
+            self._await(self._are_synced(names), limit_s)
         return self._common_tip(names)
 
     def wait_until(self, reached: Callable[[], bool], *, limit_s: float = DEFAULT_LIMIT_S) -> None:
@@ -401,7 +415,7 @@ class VirtualNetwork(Members[VirtualNode]):
     ) -> None:
         """Run until nodes' chains are as high, of all by default. Raises TimeoutError."""
         with self._telling_where():
-            self.run_until(self._are_as_high(height, names), limit_s=limit_s)
+            self._await(self._are_as_high(height, names), limit_s)
 
     def wait_for_block(
         self,
@@ -412,7 +426,7 @@ class VirtualNetwork(Members[VirtualNode]):
     ) -> None:
         """Run until nodes have a block in their chains. Raises TimeoutError."""
         with self._telling_where():
-            self.run_until(self._have_block(block, names), limit_s=limit_s)
+            self._await(self._have_block(block, names), limit_s)
 
     def wait_for_reorg(
         self,
@@ -423,7 +437,7 @@ class VirtualNetwork(Members[VirtualNode]):
     ) -> None:
         """Run until no node has a block in its chain any more. Raises TimeoutError."""
         with self._telling_where():
-            self.run_until(self._have_given_up(lost, names), limit_s=limit_s)
+            self._await(self._have_given_up(lost, names), limit_s)
 
     def wait_for_transaction(
         self,
@@ -434,14 +448,14 @@ class VirtualNetwork(Members[VirtualNode]):
     ) -> None:
         """Run until nodes have a transaction in the mempool. Raises TimeoutError."""
         with self._telling_where():
-            self.run_until(self._have_transaction(tx, names), limit_s=limit_s)
+            self._await(self._have_transaction(tx, names), limit_s)
 
     def wait_until_connected(self, *, limit_s: float = DEFAULT_LIMIT_S) -> None:
         """Run until all connections that should be there are, where both nodes are up.
 
         Raises TimeoutError.
         """
-        self.run_until(self._are_connected(), limit_s=limit_s)
+        self._await(self._are_connected(), limit_s)
 
     def news(
         self, names: Iterable[str] | None = None, *, limit_s: float = DEFAULT_LIMIT_S
@@ -527,13 +541,19 @@ class VirtualNetwork(Members[VirtualNode]):
 
     def told(self, name: str, news: News) -> None:
         """A node has announced something."""
+        self._changes += 1
         line = _line_of(news)
         if line is not None:
             self.world.record(name, line)
         self.payments.observe(name, news)
-        self._listeners.tell(name, news, self.clock())
+        if self._listeners:
+            self._listeners.tell(name, news, self.clock())
         if self.watch is not None:
             self.watch(name, news, self.clock())
+
+    def changed(self) -> None:
+        """A node has started, or has gone down."""
+        self._changes += 1
 
     def _tell_payment(self, event: PaymentEvent) -> None:
         self.world.record("network", event.line)

@@ -62,6 +62,9 @@ class Around(Protocol):
     def told(self, name: str, news: News) -> None:
         """A node has announced something."""
 
+    def changed(self) -> None:
+        """A node has started, or has gone down."""
+
     def solved(self, offer: Offer) -> Block:
         """The block on offer, searched."""
 
@@ -146,6 +149,7 @@ class VirtualNode:
         self._streams = self._network.links.attach(self.name, self, self.address)
         self._streams.listen(self.address)
         self.is_up = True
+        self._network.changed()
         self.handle(Wake())
         self.order_mining()
 
@@ -156,6 +160,7 @@ class VirtualNode:
 
     def _go_down(self) -> None:
         self.is_up = False
+        self._network.changed()
         self._alarm.set(None)
         self.miner.offer(None)
 

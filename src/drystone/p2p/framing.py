@@ -10,9 +10,11 @@ The checksum is the beginning of the payload's double SHA-256.
 from functools import lru_cache
 from hashlib import sha256
 from struct import Struct
-from typing import Final, NamedTuple, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from drystone.core.memo import Memo
+from drystone.core.record import Record
+from drystone.p2p.messages.base import Message
 from drystone.p2p.protocol import MAX_PROTOCOL_MESSAGE_LENGTH
 
 HEADER_BYTES: Final = 24
@@ -22,12 +24,21 @@ ENTRY_BYTES: Final = 500  # what a message takes in memory besides its bytes, ab
 _HEADER = Struct("<4s12sI4s")
 
 
-class Frame(NamedTuple):
-    """A message as it came. A NamedTuple, since there are more of these than of anything else."""
+class Frame(Record):
+    """A message as it came.
 
-    command: str
-    payload: bytes
-    size_bytes: int  # on the wire
+    size_bytes: on the wire. message: what the payload means, once somebody has read it, so that
+    whoever shares the frame need not read it again.
+    """
+
+    __slots__ = ("command", "message", "payload", "size_bytes")
+    __match_args__: ClassVar[tuple[str, ...]] = ("command", "payload", "size_bytes")
+
+    def __init__(self, command: str, payload: bytes, size_bytes: int) -> None:
+        self.command = command
+        self.payload = payload
+        self.size_bytes = size_bytes
+        self.message: Message | None = None
 
 
 class Dropped(NamedTuple):
@@ -189,7 +200,9 @@ class V1Transport:
         if data is None:
             data = self._made(command, payload)
             if command not in UNIQUE:
-                self._shared.made.put((command, payload), data, len(data) + ENTRY_BYTES)
+                weight = len(data) + ENTRY_BYTES
+                self._shared.made.put((command, payload), data, weight)
+                self._shared.read.put(data, Frame(command, payload, len(data)), weight)
         return data
 
     def _made(self, command: str, payload: bytes) -> bytes:

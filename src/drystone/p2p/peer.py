@@ -305,7 +305,7 @@ class Peer:
     # Messages.
 
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
-        command, payload, size = frame
+        command, size = frame.command, frame.size_bytes
         kind = MESSAGES.get(command)
         per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
         per_message[counted_as] = per_message.get(counted_as, 0) + size
@@ -317,7 +317,7 @@ class Peer:
                 return
         assert kind is not None
         try:
-            message = self._known.get((command, payload)) or self._read(kind, command, payload)
+            message = frame.message or self._read(kind, frame)
         except Oversized as error:
             results += self.misbehaving(str(error))
             return
@@ -333,11 +333,15 @@ class Peer:
         else:
             handler(self, message, now, results)
 
-    def _read(self, kind: type[Any], command: str, payload: bytes) -> Message:
+    def _read(self, kind: type[Any], frame: Frame) -> Message:
         """Make a message of its bytes. Raises DecodeError."""
-        message: Message = kind.decode(Reader(payload))
-        if command not in UNIQUE:
-            self._known.put((command, payload), message, len(payload) + ENTRY_BYTES)
+        command, payload = frame.command, frame.payload
+        message = self._known.get((command, payload))
+        if message is None:
+            message = kind.decode(Reader(payload))
+            if command not in UNIQUE:
+                self._known.put((command, payload), message, len(payload) + ENTRY_BYTES)
+        frame.message = message
         return message
 
     def _out_of_place(self, command: str, kind: type | None) -> Result | None:

@@ -321,7 +321,7 @@ def verbs(kind: type[object]) -> dict[str, list[str]]:
 def test_all_kinds_of_network_have_the_same_verbs() -> None:
     virtual, awaited, threaded = map(verbs, (VirtualNetwork, AsyncNetwork, LiveNetwork))
     own = {  # of one world alone
-        "add_node", "clock", "close", "told", "solved", "run_for", "run_until", "settle",
+        "add_node", "changed", "clock", "close", "told", "solved", "run_for", "run_until", "settle",
     }  # fmt: skip
     for name in (virtual.keys() | awaited.keys() | threaded.keys()) - own:
         assert virtual[name] == awaited[name] == threaded[name], name
