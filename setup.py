@@ -24,13 +24,14 @@ ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 # these; nor are dataclasses, which mypyc does not make faster.
 COMPILED = {
     "core": "chance link memo record streams time",
-    "primitives": "codec",
+    "primitives": "codec hashes",
+    "consensus": "header pow",
     "sim": "streams world",
     "p2p": "compact download framing gossip headers liveness peer recent relay requests results",
-    "node": "addresses alarms announcing blocks connection dialling fee_filter headers "
-    "initial_download miner node partial serving sharing traffic transactions turn",
-    "chain": "bases chainstate findings recent tree",
-    "mempool": "chainview pool",
+    "node": "addresses alarms announcing blocks connection dialling events fee_filter headers "
+    "initial_download miner node partial serving sharing transactions turn",
+    "chain": "bases chainstate coins findings outcomes recent tree",
+    "mempool": "chainview contents minimum_fee orphans pool",
     "network": "virtual_node",
 }
 

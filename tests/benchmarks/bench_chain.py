@@ -34,8 +34,9 @@ from tests.benchmarks.chainmaker import KEPT, bench_chain, mined
 from tests.support.blocks import REGTEST, coinbase_at
 
 from drystone.chain.blockfile import Record, read_records
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.outcomes import Arrival
 from drystone.core.chance import Stream
 from drystone.drivers.miner import Miner
 from drystone.mining.budget import Budget

@@ -17,7 +17,8 @@ from tests.support.naive_chain import Coins, Moved, NaiveChain, Replay, Replays,
 from tests.support.spending import anyone_lock, p2tr_key_lock, p2wpkh_lock, spend
 from tests.support.stores import SHELVES, Shelf
 
-from drystone.chain.chainstate import Arrival, ChainState, Submission, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival, Submission, TipChange
 from drystone.chain.tips import chain_tips
 from drystone.consensus.chains import variant
 from drystone.consensus.errors import BlockOrphan, Rejected
@@ -531,8 +532,12 @@ class AnyChain(RuleBasedStateMachine):
 
 def outcomes_of(submission: Submission) -> list[Taken]:
     return [
-        Taken(is_new, type(error) if error else None, error.reason if error else None)
-        for _, is_new, error in submission.outcomes
+        Taken(
+            outcome.is_new,
+            type(outcome.error) if outcome.error else None,
+            outcome.error.reason if outcome.error else None,
+        )
+        for outcome in submission.outcomes
     ]
 
 

@@ -7,7 +7,7 @@ from tests.support.branches import Branches
 from tests.support.messages import messages
 from tests.support.node import Bench, Talker
 
-from drystone.node.traffic import Send
+from drystone.node.events import Send
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.messages import BlockMessage, GetHeaders, Headers, Message, Ping
 from drystone.primitives.block import BlockLocator

@@ -11,7 +11,8 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.consensus.coins import Coin
 from drystone.consensus.subsidy import block_subsidy
 from drystone.primitives.block import Block

@@ -19,14 +19,15 @@ from drystone.node.events import (
     Dial,
     Event,
     News,
+    Received,
     Reply,
+    Send,
     Submit,
     Wake,
     WakeAt,
 )
 from drystone.node.node import Node
 from drystone.node.settings import Settings, default_settings
-from drystone.node.traffic import Received, Send
 from drystone.p2p.framing import Frame, V1Transport
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.messages import (

@@ -16,10 +16,11 @@ is marked, the paper is thrown away, and the next best branch is tried.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from drystone.chain.coins import MOST_READ, CoinsCache, CoinsChange
 from drystone.chain.findings import Finding, Findings, again
+from drystone.chain.outcomes import Arrival, Outcome, Submission, TipChange
 from drystone.chain.recent import RecentBlocks
 from drystone.chain.signatures import AtOnce, Signatures, Verdict
 from drystone.chain.store import BlockStore, BlockUndo, CoinStore, StoreError, Validity
@@ -51,58 +52,21 @@ Progress = Callable[[int, int], None]
 """Is told how many blocks of how many are done, where that may take long."""
 
 
-class TipChange(NamedTuple):
-    """What a move of the tip meant. Blocks can be read by their nodes' hashes.
+class _Connected:
+    """A block that was connected on paper, its signatures perhaps not yet checked.
 
-    unconfirmed: transactions that were in blocks and aren't any more, those first that others may
-    depend on; no coinbases.
+    verdict: None: there was nothing to ask.
     """
 
-    old: BlockNode
-    new: BlockNode
-    disconnected: tuple[BlockNode, ...]  # the old tip first
-    connected: tuple[BlockNode, ...]  # the new tip last
-    unconfirmed: tuple[Transaction, ...]
+    __slots__ = ("change", "finding", "node", "verdict")
 
-
-class Outcome(NamedTuple):
-    """What became of a block that was submitted.
-
-    node: its place in the tree, if it has one. is_new: its data weren't known. error: why it was
-    refused, or found invalid when it was connected.
-    """
-
-    node: BlockNode | None
-    is_new: bool
-    error: Rejected | None
-
-
-class Submission(NamedTuple):
-    """What became of blocks that were submitted together, and of the tip."""
-
-    outcomes: tuple[Outcome, ...]
-    change: TipChange | None
-
-    @property
-    def error(self) -> Rejected | None:
-        """The first error, if any."""
-        return next((outcome.error for outcome in self.outcomes if outcome.error), None)
-
-
-class Arrival(NamedTuple):
-    """A block, and its bytes where they are at hand."""
-
-    block: Block
-    encoded: bytes | None = None
-
-
-class _Connected(NamedTuple):
-    """A block that was connected on paper, its signatures perhaps not yet checked."""
-
-    node: BlockNode
-    finding: Finding
-    change: BlockChange
-    verdict: Verdict | None  # None: there was nothing to ask
+    def __init__(
+        self, node: BlockNode, finding: Finding, change: BlockChange, verdict: Verdict | None
+    ) -> None:
+        self.node = node
+        self.finding = finding
+        self.change = change
+        self.verdict = verdict
 
 
 class _FoundInvalid(Exception):
@@ -261,6 +225,11 @@ class ChainState:
     def is_mutated(self, block: Block, *, expect_commitment: bool) -> bool:
         """Whether these bytes can't be the block that the header stands for: `consensus.block`."""
         return self.findings.of(block).is_mutated(expect_commitment=expect_commitment)
+
+    def keeps_rules(self, header: BlockHeader) -> bool:
+        """Whether a header was found to be right by itself, here or by who shares the findings."""
+        found = self.tree.get(header.hash) or self.findings.header(header.hash)
+        return found is not None
 
     def submit_header(self, header: BlockHeader, *, now: int) -> BlockNode:
         """Take in a header alone. now: unix seconds, by which it may be two hours ahead.
@@ -424,7 +393,7 @@ class ChainState:
                 return Outcome(node, is_new=False, error=None)
             self._check_in_place(finding, node)
         except Rejected as error:
-            return Outcome(self.tree.get(block.hash), is_new=False, error=error)
+            return Outcome(self.tree.get(block.header.hash), is_new=False, error=error)
         self._blocks.add_block(block, arrival.encoded)
         self._recent.put(block)
         self._dirty.update(dict.fromkeys(self.tree.add_data(node, len(block.vtx))))
@@ -445,7 +414,7 @@ class ChainState:
         if outcome.error is not None or node is None or not node.is_failed:
             return outcome
         error = self._found.get(node) or BlockInvalid(node.failure or "bad-prevblk")
-        return outcome._replace(error=error)
+        return Outcome(node, is_new=outcome.is_new, error=error)
 
     def _fail(self, node: BlockNode, reason: str) -> None:
         self.tree.fail(node, reason)
@@ -564,9 +533,9 @@ class ChainState:
 
     def _settle(self, connected: _Connected) -> None:
         """Wait for a block's signatures. Raises _FoundInvalid."""
-        node, finding, change, verdict = connected
-        if verdict is not None:
-            if not verdict():
+        node, finding, change = connected.node, connected.finding, connected.change
+        if connected.verdict is not None:
+            if not connected.verdict():
                 self._find_invalid_script(node, finding, change)
             finding.connected(change)
         if node.validity is not Validity.SCRIPTS:

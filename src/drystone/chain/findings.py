@@ -6,7 +6,6 @@ has found about a block holds for all nodes on the same chain, whoever sent it.
 """
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Final, TypeVar
 
 from drystone.chain.store import BlockUndo
@@ -116,7 +115,7 @@ class Findings:
         self._blocks: Memo[bytes, Finding] = Memo(most_transactions)
         self._headers: Memo[BlockHash, KnownHeader] = Memo(most_headers)
         self.header = self._headers.get  # one that keeps all rules but perhaps the clock's
-        self._last: Finding | None = None
+        self._last: tuple[Block, Finding] | None = None  # what was asked for, and found
 
     @classmethod
     def none(cls, params: Params) -> "Findings":
@@ -127,14 +126,14 @@ class Findings:
         """What is known of a block."""
         if not self._is_kept:
             return Finding(block)
-        if self._last is not None and self._last.block is block:
-            return self._last
+        if self._last is not None and self._last[0] is block:
+            return self._last[1]
         key = identity(block)
         finding = self._blocks.get(key)
         if finding is None:
             finding = Finding(block)
             self._blocks.put(key, finding, max(1, len(block.vtx)))
-        self._last = finding
+        self._last = block, finding
         return finding
 
     def keeps_rules(self, node: BlockNode) -> None:
@@ -145,5 +144,5 @@ class Findings:
 
 
 def identity(block: Block) -> bytes:
-    """SHA-256 over hashes of all of a block's bytes: two blocks that share it are equal."""
-    return sha256(block.hash + b"".join([tx.wtxid for tx in block.vtx])).digest()
+    """Hashes of all of a block's bytes: two blocks that share them are equal."""
+    return b"".join([block.header.hash, *[tx.wtxid for tx in block.vtx]])

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import Final
 
 from drystone.chain.blockfile import Record, Skipped
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.consensus.errors import BlockInvalid, BlockOrphan, Rejected
 from drystone.primitives.block import HEADER_BYTES, Block
 from drystone.primitives.codec import DecodeError

@@ -36,7 +36,7 @@ class MemoryBlocks:
 
     def add_block(self, block: Block, encoded: bytes | None = None) -> None:  # noqa: ARG002
         """Keep a block."""
-        self._blocks[block.hash] = block
+        self._blocks[block.header.hash] = block
 
     def add_undo(self, block_hash: BlockHash, undo: BlockUndo) -> None:
         """Keep undo data."""

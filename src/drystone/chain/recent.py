@@ -22,9 +22,9 @@ class RecentBlocks:
 
     def put(self, block: Block) -> None:
         """Hold a block, and let go of the oldest if it gets too much."""
-        if block.hash in self._blocks:
+        if block.header.hash in self._blocks:
             return
-        self._blocks[block.hash] = block
+        self._blocks[block.header.hash] = block
         self._held += len(block.vtx)
         while self._held > self._most and len(self._blocks) > 1:
             oldest = next(iter(self._blocks))

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.chain.tips import chain_tips
 from drystone.chain.tree import BlockNode
 from drystone.cli.chain_look import node_of

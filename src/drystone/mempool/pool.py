@@ -6,7 +6,8 @@ so what a caller does about a refusal is the caller's affair.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.consensus.coins import Coin
 from drystone.consensus.errors import Rejected
 from drystone.consensus.locktime import UNLOCKED, is_final, is_unlocked, sequence_lock
@@ -293,6 +294,9 @@ class Mempool:
     def _take_block(self, block: Block, now: int) -> list[Removal]:
         """Remove what a block has, and what is at odds with it. Core: removeForBlock."""
         contents = self._contents
+        contents.minimum_fee.block_came(now)
+        if not (len(contents) or contents.deltas):
+            return []
         mined: list[Entry] = []
         conflicts: dict[Txid, Entry] = {}
         for tx in block.vtx:
@@ -310,7 +314,6 @@ class Mempool:
             for txid in conflicts:
                 contents.deltas.pop(txid, None)
             removed += contents.remove_with_descendants(list(conflicts.values()), Why.CONFLICT)
-        contents.minimum_fee.block_came(now)
         return removed
 
     def _take_back(

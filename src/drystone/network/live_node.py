@@ -40,9 +40,11 @@ from drystone.node.events import (
     Offer,
     Order,
     Paused,
+    Received,
     Refused,
     Reply,
     Resumed,
+    Send,
     Submit,
     Wake,
     WakeAt,
@@ -50,7 +52,6 @@ from drystone.node.events import (
 from drystone.node.node import Node
 from drystone.node.settings import Settings
 from drystone.node.sharing import Sharing
-from drystone.node.traffic import Received, Send
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
 from drystone.chain.importing import ImportReport, take_in_unrecorded
+from drystone.chain.outcomes import Arrival
 from drystone.chain.signatures import Signatures
 from drystone.chain.tree import BlockNode
 from drystone.consensus.chains import LOCAL

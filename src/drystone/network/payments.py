@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.chain.tree import BlockNode
 from drystone.consensus.errors import MissingInputs, Rejected
 from drystone.consensus.params import Params

@@ -18,8 +18,9 @@ from functools import cache
 from typing import Final
 
 from drystone.chain.bases import SharedCoins
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.outcomes import Arrival
 from drystone.chain.store import BlockStore, CoinStore
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.params import Params

@@ -33,9 +33,11 @@ from drystone.node.events import (
     News,
     Offer,
     Paused,
+    Received,
     Refused,
     Reply,
     Resumed,
+    Send,
     Submit,
     Wake,
     WakeAt,
@@ -43,7 +45,6 @@ from drystone.node.events import (
 from drystone.node.node import Node
 from drystone.node.settings import Settings
 from drystone.node.sharing import Sharing
-from drystone.node.traffic import Received, Send
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
 from drystone.primitives.transaction import Transaction

@@ -9,7 +9,8 @@ inv             otherwise, or after a deep reorganisation
 
 from typing import Final
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.chain.tree import BlockNode
 from drystone.node.connection import Connection
 from drystone.node.serving import Serving

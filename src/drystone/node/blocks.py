@@ -12,7 +12,8 @@ What a peer has done wrong is looked up in `is_punished`.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from drystone.chain.chainstate import Arrival, ChainState, Submission, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival, Submission, TipChange
 from drystone.chain.tree import BlockNode
 from drystone.consensus.errors import (
     BlockInvalid,
@@ -401,7 +402,7 @@ class Blocks:
         """
         together: list[BlockMessage] = []
         for message in messages:
-            was_asked = conn.id in self.download.asked(message.block.hash)
+            was_asked = conn.id in self.download.asked(message.block.header.hash)
             if not was_asked:  # what is to be done about it may depend on those before
                 self._take_from(conn, together, turn)
                 together = []
@@ -455,13 +456,13 @@ class Blocks:
         if not messages:
             return
         for message in messages:
-            self._sources[message.block.hash] = conn.id
+            self._sources[message.block.header.hash] = conn.id
             if len(self._sources) > MAX_SOURCES:
                 del self._sources[next(iter(self._sources))]
         arrivals = [Arrival(message.block, message.encoded) for message in messages]
         submission = self._submit(arrivals, turn)
         for arrival, outcome in zip(arrivals, submission.outcomes, strict=True):
-            block_hash = arrival.block.hash
+            block_hash = arrival.block.header.hash
             if outcome.is_new:
                 conn.last_block_s = turn.now.unix_s
                 self.download.received(block_hash, turn.now.mono_ns)
@@ -486,7 +487,7 @@ class Blocks:
             if outcome.node is not None:
                 self.header_tip.consider(outcome.node)
             if outcome.error is not None:
-                turn.tell(BlockRefused(arrival.block.hash, outcome.error))
+                turn.tell(BlockRefused(arrival.block.header.hash, outcome.error))
         if submission.change is not None:
             self._tip_moved(submission.change, turn)
         return submission

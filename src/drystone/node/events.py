@@ -1,12 +1,16 @@
-"""What a node is told, and what it wants done: all that goes through its one door."""
+"""What a node is told, and what it wants done: all that goes through its one door.
+
+Those of which there are many are records, the others dataclasses.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
-from drystone.chain.chainstate import TipChange
+from drystone.chain.outcomes import TipChange
 from drystone.consensus.errors import Rejected
+from drystone.core.record import Record
 from drystone.mining.template import Template
-from drystone.node.traffic import Received, Send
 from drystone.p2p.handshake import Permissions
 from drystone.p2p.netaddress import NetAddress
 from drystone.primitives.block import Block
@@ -24,6 +28,17 @@ class Connected:
     inbound: bool
     address: NetAddress
     permissions: Permissions = Permissions.NONE
+
+
+class Received(Record):
+    """Bytes came in, cut anyhow."""
+
+    __slots__ = ("data", "peer")
+    __match_args__: ClassVar[tuple[str, ...]] = ("peer", "data")
+
+    def __init__(self, peer: int, data: bytes) -> None:
+        self.peer = peer
+        self.data = data
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +71,10 @@ class Resumed:
     peer: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(Record):
     """The time that was asked for has come."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,17 @@ Event = Received | Connected | Closed | Refused | Paused | Resumed | Wake | Subm
 # ---------------------------------------------------------------------- what is to be done
 
 
+class Send(Record):
+    """Bytes for a peer."""
+
+    __slots__ = ("data", "peer")
+    __match_args__: ClassVar[tuple[str, ...]] = ("peer", "data")
+
+    def __init__(self, peer: int, data: bytes) -> None:
+        self.peer = peer
+        self.data = data
+
+
 @dataclass(frozen=True, slots=True)
 class Close:
     """End a connection, once what was sent is out. `Closed` is not waited for."""
@@ -149,32 +176,44 @@ class Dial:
     address: NetAddress
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(Record):
     """When to send `Wake`; takes the place of all times asked for before. None: never."""
 
-    mono_ns: int | None
+    __slots__ = ("mono_ns",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("mono_ns",)
+
+    def __init__(self, mono_ns: int | None) -> None:
+        self.mono_ns = mono_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Record):
     """A block to be mined.
 
-    template: makes it, for a given unix time and of the best transactions there are then; it holds
-    until the next `Mine`. A miner that is slow asks again from time to time.
+    bits: at the time of the offer. template: makes it, for a given unix time and of the best
+    transactions there are then; it holds until the next `Mine`. A miner that is slow asks again
+    from time to time.
     """
 
-    prev_hash: BlockHash
-    height: int
-    bits: int  # at the time of the offer
-    template: Callable[[int], Template]
+    __slots__ = ("bits", "height", "prev_hash", "template")
+    __match_args__: ClassVar[tuple[str, ...]] = ("prev_hash", "height", "bits", "template")
+
+    def __init__(
+        self, prev_hash: BlockHash, height: int, bits: int, template: Callable[[int], Template]
+    ) -> None:
+        self.prev_hash = prev_hash
+        self.height = height
+        self.bits = bits
+        self.template = template
 
 
-@dataclass(frozen=True, slots=True)
-class Mine:
+class Mine(Record):
     """What the miner is to search from now on. None: nothing."""
 
-    offer: Offer | None
+    __slots__ = ("offer",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("offer",)
+
+    def __init__(self, offer: Offer | None) -> None:
+        self.offer = offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +227,14 @@ class Reply:
 # News, for whoever watches.
 
 
-@dataclass(frozen=True, slots=True)
-class NewTip:
+class NewTip(Record):
     """The chain has moved; a reorganisation if blocks were disconnected."""
 
-    change: TipChange
+    __slots__ = ("change",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("change",)
+
+    def __init__(self, change: TipChange) -> None:
+        self.change = change
 
     @property
     def is_reorg(self) -> bool:
@@ -259,11 +301,14 @@ class Overheard:
 News = NewTip | BlockRefused | TxAccepted | TxRemoved | TxRefused | PeerReady | PeerLeft | Overheard
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
+class Announce(Record):
     """Something has happened."""
 
-    news: News
+    __slots__ = ("news",)
+    __match_args__: ClassVar[tuple[str, ...]] = ("news",)
+
+    def __init__(self, news: News) -> None:
+        self.news = news
 
 
 Action = Send | Close | Dial | WakeAt | Mine | Reply | Announce

@@ -48,7 +48,7 @@ def check_headers(headers: Sequence[BlockHeader], chain: ChainState) -> str | No
     """What is wrong with headers whatever they build on, if anything. Core: CheckHeadersPoW."""
     try:
         for header in headers:
-            if chain.tree.get(header.hash) is None:  # or it was found right
+            if not chain.keeps_rules(header):
                 check_header(header, chain.params)
     except BlockInvalid:
         return "header with invalid proof of work"

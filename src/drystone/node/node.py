@@ -11,7 +11,8 @@ a ping is answered, all that came before it is done, and all that this caused is
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.core.chance import Stream
 from drystone.core.time import Time, earliest
 from drystone.mempool.pool import Mempool
@@ -36,6 +37,7 @@ from drystone.node.events import (
     Paused,
     PeerReady,
     Prefer,
+    Received,
     Reconsider,
     Refused,
     Reply,
@@ -50,7 +52,6 @@ from drystone.node.miner import Miner
 from drystone.node.serving import Serving
 from drystone.node.settings import Settings, default_settings
 from drystone.node.sharing import Wire
-from drystone.node.traffic import Received
 from drystone.node.transactions import Transactions
 from drystone.node.turn import Turn
 from drystone.p2p.framing import V1Transport

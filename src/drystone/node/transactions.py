@@ -11,7 +11,8 @@ getdata        a peer wants it                 -> sent, if the peer can know tha
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.consensus.errors import MissingInputs, Rejected
 from drystone.consensus.script.flags import STANDARD
 from drystone.consensus.script.verify import Spend

@@ -4,8 +4,7 @@ from typing import Final
 
 from drystone.core.time import Time
 from drystone.node.connection import Connection
-from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft
-from drystone.node.traffic import Send
+from drystone.node.events import Action, Announce, Close, News, Overheard, PeerLeft, Send
 from drystone.p2p import results
 from drystone.p2p.handshake import State
 from drystone.p2p.messages import Message

@@ -12,8 +12,9 @@ The node's mempool has the last word on what waits: nothing here outlives it the
 from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
 from drystone.chain.coins import outpoints_left_by
+from drystone.chain.outcomes import TipChange
 from drystone.consensus.coins import Coin
 from drystone.consensus.params import Params
 from drystone.core.errors import UserError

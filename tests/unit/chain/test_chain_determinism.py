@@ -12,7 +12,7 @@ from tests.support.blocks import REGTEST
 from tests.support.branches import Branches, payment
 from tests.support.stores import open_chain
 
-from drystone.chain.chainstate import Arrival
+from drystone.chain.outcomes import Arrival
 from drystone.chain.tips import chain_tips
 from drystone.consensus.chains import variant
 from drystone.core.chance import Stream

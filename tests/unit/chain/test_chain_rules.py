@@ -10,7 +10,8 @@ from tests.support.branches import Branches, payment
 from tests.support.signet_blocks import ONE_OF_ONE, signed
 from tests.support.stores import Shelf, open_chain
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.consensus.chains import LOCAL, TESTNET4, signet, variant
 from drystone.consensus.params import BlockAt, Params
 from drystone.consensus.pow import block_work, read_compact

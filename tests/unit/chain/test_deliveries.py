@@ -10,7 +10,8 @@ from tests.support.blocks import REGTEST, MinedChain
 from tests.support.branches import Branches, payment, twice_the_last
 from tests.support.stores import Shelf, open_chain
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.chain.store import Validity
 from drystone.chain.tips import ChainTip, TipStatus, chain_tips
 from drystone.chain.tree import BlockNode

@@ -9,7 +9,8 @@ from tests.support.branches import Branches, payment
 from tests.support.spending import p2wpkh_lock, spend
 from tests.support.stores import Shelf, open_chain
 
-from drystone.chain.chainstate import STEP_BLOCKS, Arrival, ChainState, TipChange
+from drystone.chain.chainstate import STEP_BLOCKS, ChainState
+from drystone.chain.outcomes import Arrival, TipChange
 from drystone.chain.store import Validity
 from drystone.chain.tips import TipStatus, chain_tips
 from drystone.consensus.coins import Coin

@@ -8,9 +8,10 @@ from tests.support.branches import Branches, payment
 from tests.support.spending import p2wpkh_lock, spend
 from tests.support.stores import MemoryShelf, Shelf, open_chain
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
 from drystone.chain.coins import CoinsCache
 from drystone.chain.memory import MemoryBlocks, MemoryCoins
+from drystone.chain.outcomes import Arrival
 from drystone.chain.store import BlockRecord, BlockUndo, StoreError
 from drystone.chain.tips import chain_tips
 from drystone.consensus.chains import LOCAL

@@ -25,8 +25,9 @@ from tests.support.processes import PATIENCE_S, command, environment
 from tests.support.terminal import Terminal
 
 from drystone.chain.blockfile import frame, xored
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
 from drystone.chain.coins_digest import coins_digest
+from drystone.chain.outcomes import Arrival
 from drystone.cli.tables import amount, span, table_lines
 from drystone.consensus.chains import LOCAL
 from drystone.network.opening import opened_chain

@@ -18,7 +18,8 @@ from tests.support.spending import (
 )
 from tests.support.stores import open_chain
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.chain.signatures import AtOnce, Signatures, Verdict
 from drystone.consensus.coins import Coin
 from drystone.consensus.verifier import Algorithm, SignatureCheck, verify_one_by_one

@@ -8,7 +8,8 @@ import pytest
 from tests.support.blocks import REGTEST
 from tests.support.stores import open_chain
 
-from drystone.chain.chainstate import Arrival, ChainState
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import Arrival
 from drystone.consensus.chains import LOCAL
 from drystone.consensus.pow import block_work
 from drystone.core.chance import Stream

@@ -9,8 +9,7 @@ from tests.support.branches import Branches
 from tests.support.node import Bench
 
 from drystone.node.connection import MAX_HELD_BYTES
-from drystone.node.events import Action, Paused, Resumed, Wake
-from drystone.node.traffic import Received, Send
+from drystone.node.events import Action, Paused, Received, Resumed, Send, Wake
 from drystone.node.turn import LONG_BYTES
 from drystone.p2p.framing import V1Transport
 from drystone.p2p.messages import (

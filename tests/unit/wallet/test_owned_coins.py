@@ -7,7 +7,8 @@ from tests.support.branches import Branches
 from tests.support.stores import open_chain
 from tests.support.wallet import funded, outpoint
 
-from drystone.chain.chainstate import ChainState, TipChange
+from drystone.chain.chainstate import ChainState
+from drystone.chain.outcomes import TipChange
 from drystone.consensus.chains import REGTEST
 from drystone.core.errors import UserError
 from drystone.primitives.block import Block
