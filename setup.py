@@ -21,13 +21,14 @@ IS_COMPILED = os.environ.get("DRYSTONE_COMPILE") == "1"
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 # Compiled classes can't be inherited from, or patched. So the stores and the networks are not among
-# these; nor are dataclasses, which mypyc does not make faster.
+# these; nor are modules of nothing but dataclasses, which mypyc does not make faster.
 COMPILED = {
     "core": "chance link memo record streams time",
     "primitives": "codec hashes",
     "consensus": "header pow",
     "sim": "streams world",
     "p2p": "compact download framing gossip headers liveness peer recent relay requests results",
+    "p2p/messages": "compact",
     "node": "addresses alarms announcing blocks connection dialling events fee_filter headers "
     "initial_download miner node partial serving sharing transactions turn",
     "chain": "bases chainstate coins findings outcomes recent tree",

@@ -116,4 +116,6 @@ class Liveness:
             at_ns = max(at_ns, self._patient_until_ns)
         else:
             at_ns = min(at_ns, self._pinged_ns + PING_INTERVAL_NS)
-        self.wake_at_ns = at_ns if self._lasts_ns is None else min(at_ns, self._lasts_ns)
+        if self._lasts_ns is not None:
+            at_ns = min(at_ns, self._lasts_ns)
+        self.wake_at_ns = max(now_ns, at_ns)

@@ -80,16 +80,25 @@ MessageTable = Memo[tuple[str, bytes], Message]
 _NONE_KNOWN: Final[MessageTable] = Memo(0)
 
 
+class Tally:
+    """Bytes, added up."""
+
+    __slots__ = ("total",)
+
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+
+
 class Traffic:
     """What a connection has carried."""
 
     __slots__ = (
+        "_received",
+        "_sent",
         "bytes_received",
         "bytes_sent",
         "last_received_s",
         "last_sent_s",
-        "received_per_message",
-        "sent_per_message",
     )
 
     def __init__(self) -> None:
@@ -98,8 +107,34 @@ class Traffic:
         self.last_sent_s = 0  # unix seconds; 0: never
         self.last_received_s = 0
         # By command; commands that we don't know are one, so that nobody can fill our memory.
-        self.sent_per_message: dict[str, int] = {}
-        self.received_per_message: dict[str, int] = {}
+        self._sent: dict[str, Tally] = {}
+        self._received: dict[str, Tally] = {}
+
+    @property
+    def sent_per_message(self) -> dict[str, int]:
+        """Bytes by command."""
+        return {command: tally.total for command, tally in self._sent.items()}
+
+    @property
+    def received_per_message(self) -> dict[str, int]:
+        """Bytes by command, or OTHER."""
+        return {command: tally.total for command, tally in self._received.items()}
+
+    def sent(self, command: str, size: int) -> None:
+        """A message has gone out."""
+        tally = self._sent.get(command)
+        if tally is None:
+            self._sent[command] = Tally(size)
+        else:
+            tally.total += size
+
+    def received(self, command: str, size: int) -> None:
+        """A message has come in. command: or OTHER."""
+        tally = self._received.get(command)
+        if tally is None:
+            self._received[command] = Tally(size)
+        else:
+            tally.total += size
 
 
 class Peer:
@@ -193,7 +228,7 @@ class Peer:
             if type(found) is Frame:
                 self._take(found, now, results)
             elif isinstance(found, Dropped):
-                self._count_received(OTHER, found.size_bytes)
+                traffic.received(OTHER, found.size_bytes)
                 results.append(Ignored(OTHER, found.reason))
             elif isinstance(found, Broken):
                 results.append(self._close(found.reason))
@@ -236,8 +271,7 @@ class Peer:
         size, traffic = len(data), self.traffic
         traffic.bytes_sent += size
         traffic.last_sent_s = now.unix_s
-        per_message = traffic.sent_per_message
-        per_message[command] = per_message.get(command, 0) + size
+        traffic.sent(command, size)
         self.liveness.sent_ns = now.mono_ns
         return data
 
@@ -307,8 +341,7 @@ class Peer:
     def _take(self, frame: Frame, now: Time, results: list[Result]) -> None:
         command, size = frame.command, frame.size_bytes
         kind = MESSAGES.get(command)
-        per_message, counted_as = self.traffic.received_per_message, command if kind else OTHER
-        per_message[counted_as] = per_message.get(counted_as, 0) + size
+        self.traffic.received(command if kind else OTHER, size)
         # Out of turn comes before malformed: what nobody asked for is not even read.
         if kind is None or self.state is not _READY or kind in self._unwanted:
             unwanted = self._out_of_place(command, kind)
@@ -502,10 +535,6 @@ class Peer:
     def _close(self, reason: str, *, misbehaved: bool = False) -> Disconnect:
         self.closed()
         return Disconnect(reason, misbehaved)
-
-    def _count_received(self, command: str, size: int) -> None:
-        per_message = self.traffic.received_per_message
-        per_message[command] = per_message.get(command, 0) + size
 
 
 # Messages that are the peer's own affair; all others are delivered.

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tests.support.branches import Branches, payment
 from tests.support.node import Bench, Talker
+from tests.support.records import changed
 
 from drystone.mempool.policy import Policy
 from drystone.p2p.compact import compact_block, requested_transactions
@@ -179,7 +180,7 @@ def test_an_invalid_block_in_short_is_forgiven_and_a_header_without_work_is_not(
     header = message.header
     while int.from_bytes(header.hash, "little") >> 255 == 0:
         header = replace(header, nonce=header.nonce + 1)
-    lazy.send(replace(message, header=header))
+    lazy.send(changed(message, header=header))
     assert lazy.closed == "invalid header received: high-hash"
 
 
@@ -188,7 +189,7 @@ def test_a_compact_block_of_nonsense_ends_the_connection() -> None:
     peer = scene.peer()
     message = compact_block(scene.block, 1)
     beyond = PrefilledTransaction(60_000, scene.block.coinbase)
-    peer.send(replace(message, prefilled=(beyond,)))
+    peer.send(changed(message, prefilled=(beyond,)))
     assert peer.closed == "invalid compact block"
     assert not len(scene.bench.node.blocks.partial) and not len(scene.bench.node.blocks.download)
 

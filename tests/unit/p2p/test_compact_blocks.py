@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.blocks import REGTEST, coinbase_at, with_commitment
 from tests.support.messages import u64s
+from tests.support.records import changed
 
 from drystone.crypto.siphash import siphash
 from drystone.p2p import compact
@@ -131,7 +132,7 @@ def test_a_pool_far_larger_than_the_block_is_looked_through_until_all_is_found(
 
 def test_two_equal_short_ids_in_a_message_ask_for_the_whole_block() -> None:
     message = compact_block(BLOCK, 7)
-    twice = replace(message, short_ids=(message.short_ids[0], *message.short_ids[:-1]))
+    twice = changed(message, short_ids=(message.short_ids[0], *message.short_ids[:-1]))
     with pytest.raises(CompactBlockFailed):
         PartialBlock(twice)
 
@@ -184,9 +185,9 @@ def test_an_answer_of_other_transactions_is_found_out(wrong: tuple[Transaction, 
 def test_messages_that_describe_no_block_are_invalid() -> None:
     message = compact_block(BLOCK, 7)
     empty = CmpctBlock(BLOCK.header, 7, (), ())
-    beyond = replace(message, prefilled=(PrefilledTransaction(21, BLOCK.coinbase),))
-    null = replace(message, prefilled=(PrefilledTransaction(0, Transaction(0, (), ())),))
-    for wrong in (empty, beyond, null, replace(message, header=replace(BLOCK.header, bits=0))):
+    beyond = changed(message, prefilled=(PrefilledTransaction(21, BLOCK.coinbase),))
+    null = changed(message, prefilled=(PrefilledTransaction(0, Transaction(0, (), ())),))
+    for wrong in (empty, beyond, null, changed(message, header=replace(BLOCK.header, bits=0))):
         with pytest.raises(CompactBlockInvalid, match="invalid compact block"):
             PartialBlock(wrong)
 

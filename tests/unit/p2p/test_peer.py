@@ -372,6 +372,15 @@ def test_answers_to_no_ping_do_nothing() -> None:
     assert talk.peer.liveness.ping_ns is None
 
 
+def test_after_an_answer_that_came_late_the_next_ping_is_due_at_once() -> None:
+    talk = ready(INBOUND)
+    talk.wait_until(121)  # the first ping is out all the while, so there is no second one
+    talk.say(Pong(None))
+    assert talk.peer.wake_at() == talk.now.mono_ns
+    talk.wait_until(121)
+    assert talk.commands == ["ping"]
+
+
 def test_a_ping_on_demand_overlaps_with_others() -> None:
     talk = ready(INBOUND)
     talk.take(talk.peer.ping(START))

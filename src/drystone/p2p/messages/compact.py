@@ -4,11 +4,11 @@ How a block becomes one and is put together again is in `p2p/compact.py`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
 from typing import ClassVar, Final, Self
 
+from drystone.core.record import Record
 from drystone.p2p.messages.base import read_transactions
 from drystone.primitives.block import MIN_TRANSACTION_BYTES, BlockHeader
 from drystone.primitives.codec import Malformed, Reader, Truncated, compact_size, u64
@@ -22,23 +22,42 @@ MAX_INDEX: Final = 0xFFFF  # positions in a block are 16 bits wide
 _SHORT_ID = Struct("<IH")
 
 
-@dataclass(frozen=True, slots=True)
-class PrefilledTransaction:
-    """A transaction that travels whole, and its place in the block."""
+class PrefilledTransaction(Record):
+    """A transaction that travels whole, and its place in the block.
 
-    index: int  # on the wire: how many places after the one after the last
-    tx: Transaction
+    index: on the wire, how many places after the one after the last.
+    """
+
+    __slots__ = ("index", "tx")
+    __match_args__: ClassVar[tuple[str, ...]] = ("index", "tx")
+
+    def __init__(self, index: int, tx: Transaction) -> None:
+        self.index = index
+        self.tx = tx
 
 
-@dataclass(frozen=True, slots=True)
-class CmpctBlock:
-    """A header, short ids of most transactions, and the others. Core: CBlockHeaderAndShortTxIDs."""
+class CmpctBlock(Record):
+    """A header, short ids of most transactions, and the others. Core: CBlockHeaderAndShortTxIDs.
 
+    nonce: uint64, for the key of the short ids. short_ids: 48 bits each, in the block's order.
+    prefilled: of rising index.
+    """
+
+    __slots__ = ("header", "nonce", "prefilled", "short_ids")
+    __match_args__: ClassVar[tuple[str, ...]] = ("header", "nonce", "short_ids", "prefilled")
     command: ClassVar = "cmpctblock"
-    header: BlockHeader
-    nonce: int  # uint64, for the key of the short ids
-    short_ids: tuple[int, ...]  # 48 bits each, in the block's order
-    prefilled: tuple[PrefilledTransaction, ...]  # of rising index
+
+    def __init__(
+        self,
+        header: BlockHeader,
+        nonce: int,
+        short_ids: tuple[int, ...],
+        prefilled: tuple[PrefilledTransaction, ...],
+    ) -> None:
+        self.header = header
+        self.nonce = nonce
+        self.short_ids = short_ids
+        self.prefilled = prefilled
 
     def encode(self) -> bytes:
         """Header (80), nonce (8), a count and the short ids (6 each), a count and for each
@@ -101,13 +120,16 @@ def _known(encoded: bytes) -> tuple[Transaction, int]:
     return Transaction.decode(r), r.offset
 
 
-@dataclass(frozen=True, slots=True)
-class GetBlockTxn:
-    """The transactions that were missing. Core: BlockTransactionsRequest."""
+class GetBlockTxn(Record):
+    """The transactions that were missing. Core: BlockTransactionsRequest. indexes: rising."""
 
+    __slots__ = ("block_hash", "indexes")
+    __match_args__: ClassVar[tuple[str, ...]] = ("block_hash", "indexes")
     command: ClassVar = "getblocktxn"
-    block_hash: BlockHash
-    indexes: tuple[int, ...]  # rising
+
+    def __init__(self, block_hash: BlockHash, indexes: tuple[int, ...]) -> None:
+        self.block_hash = block_hash
+        self.indexes = indexes
 
     def encode(self) -> bytes:
         """Block (32), a count, and the indexes as differences."""
@@ -134,13 +156,16 @@ class GetBlockTxn:
         return cls(BlockHash(block_hash), tuple(indexes))
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTxn:
+class BlockTxn(Record):
     """The transactions that were asked for. Core: BlockTransactions."""
 
+    __slots__ = ("block_hash", "transactions")
+    __match_args__: ClassVar[tuple[str, ...]] = ("block_hash", "transactions")
     command: ClassVar = "blocktxn"
-    block_hash: BlockHash
-    transactions: tuple[Transaction, ...]
+
+    def __init__(self, block_hash: BlockHash, transactions: tuple[Transaction, ...]) -> None:
+        self.block_hash = block_hash
+        self.transactions = transactions
 
     def encode(self) -> bytes:
         """Block (32), a count, the transactions."""
